@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an archive holds."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any, NamedTuple, Sequence
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+
+#: Text with NUL between, not JSON: there borg replaces the bytes of names that are not UTF-8.
+_FIELDS = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "bpath")
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+class Entry(NamedTuple):
+    """One file, directory, link … of an archive.
+
+    :ivar path: without a leading slash; bytes that are not UTF-8 as surrogates.
+    :ivar mode: as ``stat.filemode`` has it, but ``h`` in front for the further names of a file.
+    :ivar mtime: microseconds since the epoch; borg lists no finer.
+    :ivar source: where a symbolic link leads, or the first name of a hard link's file; bytes that are not UTF-8 are ``?``.
+    :ivar sha256: of the content, where it was asked for.
+    """
+
+    path: str
+    mode: str
+    uid: int
+    gid: int
+    user: str
+    group: str
+    size: int
+    mtime: int
+    source: str
+    sha256: str
+
+    @property
+    def kind(self) -> str:
+        """The first letter of the mode."""
+        return self.mode[0]
+
+    def as_result(self) -> dict[str, Any]:
+        """For a module's return value."""
+        return {
+            "path": printable(self.path),
+            "type": self.kind,
+            "mode": self.mode,
+            "user": self.user,
+            "group": self.group,
+            "size": self.size,
+            "mtime": (_EPOCH + datetime.timedelta(microseconds=self.mtime)).isoformat() + "+00:00",
+            "target": self.source or None,
+        }
+
+
+def read_contents(
+    borg: Borg, archive: str, paths: Sequence[str] = (), exclude: Sequence[str] = (), *, hashes: bool = False
+) -> list[Entry]:
+    """List an archive; it needs no lock and touches nothing.
+
+    :param paths: only these and what lies below them.
+    :param exclude: borg's exclude patterns.
+    :param hashes: hash the contents too, which reads all data.
+    :raises Failure: ``archive_absent``, ``integrity``, ``source_missing`` (a path that is not in the archive) …
+    """
+    names = [*_FIELDS, "sha256"] if hashes else list(_FIELDS)
+    template = "".join(f"{{{name}}}{{NUL}}" for name in names)
+    options = [f"--format={template}", *(f"--exclude={pattern}" for pattern in exclude)]
+    outcome = borg.read(
+        "list", *options, archive=archive, arguments=["--", *paths], timeout=borg.timeout, escaped=True
+    )
+    parts = outcome.stdout.split("\0")
+    width = len(names)
+    entries = [
+        _entry(dict(zip(names, parts[start : start + width]))) for start in range(0, len(parts) - width + 1, width)
+    ]
+    for path in paths:
+        wanted = path.strip("/")
+        if not any(entry.path == wanted or entry.path.startswith(wanted + "/") for entry in entries):
+            raise Failure(
+                "source_missing",
+                f"{borg.repository}::{archive} holds no path {path!r}. Paths in archives have no leading slash; list them"
+                " with borg_archive_info and contents: true.",
+            )
+    return entries
+
+
+def printable(text: str) -> str:
+    """Text for a result, which is JSON: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def _entry(fields: dict[str, str]) -> Entry:
+    return Entry(
+        path=fields["bpath"],
+        mode=fields["mode"],
+        uid=int(fields["uid"]),
+        gid=int(fields["gid"]),
+        user=fields["user"],
+        group=fields["group"],
+        size=int(fields["size"]),
+        mtime=_microseconds(fields["isomtime"]),
+        source=fields["source"],
+        sha256=fields.get("sha256", ""),
+    )
+
+
+def _microseconds(text: str) -> int:
+    return (datetime.datetime.fromisoformat(text) - _EPOCH) // datetime.timedelta(microseconds=1)

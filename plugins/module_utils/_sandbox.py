@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scheduled run may do, as directives of a systemd service.
+
+A backup has to see every file exactly as it is. So whatever would hide or change what is read is never used: PrivateTmp,
+PrivateDevices, ProtectHome=yes, ProtectProc, ProtectKernelModules (it empties /usr/lib/modules), ProtectKernelLogs (it changes
+/dev/kmsg), and ProtectClock (it forbids the devices that read_special reads).
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+#: The strictest first.
+#:   strict: reads everything, writes where it has to.
+#:   hooks: for commands, database dumps and snapshots, which may do whatever the account may.
+#:   none: nothing is limited; all that a user's own systemd and cron can offer.
+PROFILES = ("strict", "hooks", "none")
+
+#: Being polite to everything else that runs is no limit.
+PRIORITY = (
+    "Nice=19",
+    "CPUSchedulingPolicy=batch",
+    "IOSchedulingClass=best-effort",
+    "IOSchedulingPriority=7",
+)
+
+#: Root without these would miss files of mode 0000 (READ_SEARCH), could not write into a repository's directory that
+#: another account owns (OVERRIDE), would change the times of files that it reads (FOWNER, for O_NOATIME), and would lose
+#: the extended attributes "trusted.*", such as those of container images (SYS_ADMIN; the calls that would make it dangerous
+#: are filtered). Written is still only where ReadWritePaths allows.
+_CAPABILITIES = "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_ADMIN"
+
+_STRICT = (
+    "ProtectSystem=strict",
+    # read-only as well: strict leaves homes alone
+    "ProtectHome=read-only",
+    "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes",
+    # these two bring a /run of their own, and where there is one it stays as writable as it was (systemd 252, 257)
+    "ReadOnlyPaths=/run",
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallErrorNumber=EPERM",
+    # device files can be archived, and read with read_special, but no disk can be overwritten
+    "DevicePolicy=closed",
+    "DeviceAllow=block-* r",
+    "DeviceAllow=char-* r",
+)
+
+#: No mount namespace (a hook may mount what others shall see), all capabilities, no NoNewPrivileges (sudo).
+_HOOKS_OF_ROOT = (
+    "LockPersonality=yes",
+    "RestrictRealtime=yes",
+    "SystemCallFilter=~@clock @cpu-emulation @obsolete @reboot @swap",
+    "SystemCallErrorNumber=EPERM",
+)
+
+
+def directives(profile: str, writable: Sequence[str], quote: Callable[[str], str], *, root: bool) -> list[str]:
+    """The lines of the section [Service] that make up a profile.
+
+    :param profile: one of :data:`PROFILES`.
+    :param writable: the paths that may be written to; those that do not exist count for nothing.
+    :param quote: writes one path the way systemd reads it.
+    :param root: whether root runs it: of any other account's service, filters would take away sudo.
+    """
+    if profile == "strict":
+        paths = dict.fromkeys(("/tmp", "/var/tmp", *writable))
+        return [
+            *_STRICT,
+            f"CapabilityBoundingSet={_CAPABILITIES if root else ''}",
+            *(f"ReadWritePaths={quote('-' + path)}" for path in paths),
+        ]
+    if profile == "hooks" and root:
+        return list(_HOOKS_OF_ROOT)
+    return []

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role borgmatic derives from its variables, on the controller and before anything is touched."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
+
+Configs = Sequence[Mapping[str, Any]]
+
+
+class FilterModule:
+    """The filters; each is described in a file of its name."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by their names."""
+        return {
+            "borgmatic_documents": _telling(documents),
+            "borgmatic_files": _telling(files),
+            "borgmatic_problems": _telling(plan.problems),
+            "borgmatic_repositories": _telling(repositories),
+            "borgmatic_repository": _telling(repository),
+            "borgmatic_schedules": _telling(schedules),
+            "borgmatic_unknown_variables": _telling(plan.unknown_variables),
+        }
+
+
+def documents(configs: Configs, directory: str, home: str) -> dict[str, Any]:
+    """See borgmatic_documents.yml."""
+    return plan.documents(configs, plan.Place(directory, home))
+
+
+def files(configs: Configs, directory: str, home: str) -> list[dict[str, Any]]:
+    """See borgmatic_files.yml."""
+    return plan.files(configs, plan.Place(directory, home))
+
+
+def repositories(configs: Configs) -> list[dict[str, Any]]:
+    """See borgmatic_repositories.yml."""
+    return [record._asdict() for record in plan.repositories(configs)]
+
+
+def repository(configs: Configs, record: Mapping[str, Any]) -> dict[str, Any]:
+    """See borgmatic_repository.yml."""
+    return plan.repository(configs, plan.RepositoryRecord(**record))
+
+
+def schedules(configs: Configs, directory: str, home: str) -> list[dict[str, Any]]:
+    """See borgmatic_schedules.yml."""
+    return plan.schedules(configs, plan.Place(directory, home))
+
+
+def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """With our failures as those of a filter."""
+
+    @functools.wraps(function)
+    def filter_function(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except Failure as failure:
+            raise AnsibleFilterError(failure.msg) from failure
+
+    return filter_function

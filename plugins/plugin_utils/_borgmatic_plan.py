@@ -1,0 +1,307 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from the list of configurations that the role borgmatic takes: files, repositories, schedules.
+
+An entry of the list has a name and a borgmatic configuration, and what neither borgmatic nor borg can be told by that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from functools import partial
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
+from ansible_collections.fleetbackup.borg.plugins.module_utils._passphrase import check_passphrase
+from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import DEFAULT_TIMEOUT, Schedule
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_values import verbatim
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
+
+PREFIX = "borgmatic_"
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}\Z"
+#: What takes archives away: a repository that only grows refuses it, or pretends to do it.
+_TAKING = ("prune", "compact")
+#: borgmatic's option -> the option of borg_repository that means the same.
+_ALIKE = {
+    "local_path": "executable",
+    "remote_path": "remote_path",
+    "ssh_command": "rsh",
+    "lock_wait": "lock_wait",
+    "borg_base_directory": "base_directory",
+    "borg_key_file": "key_file",
+    "relocated_repo_access_is_ok": "accept_relocated",
+    "encryption": "encryption",
+    "append_only": "append_only",
+    "storage_quota": "storage_quota",
+    "make_parent_directories": "make_parent_directories",
+    "encryption_passcommand": "passcommand",
+}
+#: What an entry says about its repositories and borgmatic has no option for.
+_OF_ENTRIES = ("previous_passphrases", "allow_unencrypted", "allow_empty_directory", "repair_broken_init")
+#: An element of the module's option ``schedules`` with nothing but defaults.
+_SCHEDULE_DEFAULTS: dict[str, Any] = {
+    "state": "present",
+    "enabled": True,
+    "actions": [],
+    "calendar": "daily",
+    "spread": None,
+    "spread_key": None,
+    "arguments": [],
+    "profile": None,
+    "read_write_paths": [],
+    "network": None,
+    "timeout": DEFAULT_TIMEOUT,
+}
+
+
+class Place(NamedTuple):
+    """Where files belong on the target.
+
+    :ivar directory: for configurations that name no path of their own.
+    :ivar home: what a leading ``~`` stands for.
+    """
+
+    directory: str = "/etc/borgmatic.d"
+    home: str = "/root"
+
+
+class RepositoryRecord(NamedTuple):
+    """One repository, without any secret.
+
+    :ivar config: the name of the first entry that has it.
+    :ivar position: its position in that entry's ``repositories``.
+    :ivar location: where it is.
+    """
+
+    config: str
+    position: int
+    location: str
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What is wrong with the names of variables. A name that resembles none of the role's is the user's own.
+
+    :param names: of all variables that begin with :data:`PREFIX`.
+    :param known: those of the role.
+    """
+    stems = {name[len(PREFIX) :] for name in known}
+    strange = sorted({name[len(PREFIX) :] for name in names} - stems)
+    meant = {stem: nearest(stem, stems) for stem in strange}
+    return [
+        f"{PREFIX}{stem}: the role borgmatic has no such variable{hint.replace('did you mean ', f'did you mean {PREFIX}')}"
+        for stem, hint in meant.items()
+        if hint
+    ]
+
+
+def problems(configs: Sequence[Mapping[str, Any]], state: str = "present") -> list[str]:
+    """Everything that is wrong with the entries; no text holds a secret.
+
+    :param state: with ``absent`` only what removal needs: a document may hold secrets that are gone by then.
+    """
+    found = list(_name_problems(configs))
+    if state == "absent" or found:
+        return found
+    if not configs:
+        return [
+            "borgmatic_configs: is empty, so that nothing would be backed up; for example [{name: system, config:"
+            " {source_directories: [/etc], repositories: [{path: /srv/backup}], encryption_passphrase: …, keep_daily: 7}}]."
+        ]
+    for entry in configs:
+        # the same location may be wrong in more than one way of reading it
+        found += [f"borgmatic_configs, {entry['name']}: {problem}" for problem in dict.fromkeys(_entry_problems(entry))]
+    return found or list(_common_problems(configs))
+
+
+def files(configs: Sequence[Mapping[str, Any]], place: Place) -> list[dict[str, Any]]:
+    """Each configuration file, without what is in it: its name and path, and whether it may hold unknown options."""
+    return [
+        {
+            "name": entry["name"],
+            "path": _path(entry, place),
+            "allow_unknown_options": bool(entry.get("allow_unknown_options")),
+        }
+        for entry in configs
+    ]
+
+
+def documents(configs: Sequence[Mapping[str, Any]], place: Place) -> dict[str, Any]:
+    """The configurations by the paths of their files, as the user wrote them. They hold secrets."""
+    return {_path(entry, place): entry["config"] for entry in configs}
+
+
+def repositories(configs: Sequence[Mapping[str, Any]]) -> list[RepositoryRecord]:
+    """Every repository once, whichever configurations share it."""
+    records: dict[str, RepositoryRecord] = {}
+    for entry in configs:
+        document = _document(entry)
+        for position in range(len(document["repositories"])):
+            location = _location(document, position)
+            records.setdefault(location, RepositoryRecord(entry["name"], position, location))
+    return list(records.values())
+
+
+def repository(configs: Sequence[Mapping[str, Any]], record: RepositoryRecord) -> dict[str, Any]:
+    """The arguments of borg_repository for one repository. They hold secrets; what is not said is left out."""
+    entry = next(entry for entry in configs if entry["name"] == record.config)
+    return _arguments(entry, _document(entry), record.position)
+
+
+def schedules(configs: Sequence[Mapping[str, Any]], place: Place) -> list[dict[str, Any]]:
+    """The schedules of all configurations as borgmatic_schedule takes them."""
+    return [schedule for entry in configs for schedule in _schedules(entry, _document(entry), _path(entry, place))]
+
+
+# --- entries -----------------------------------------------------------------------------------------------------
+
+
+def _name_problems(configs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    names = [str(entry.get("name", "")) for entry in configs]
+    for position, name in enumerate(names):
+        where = f"borgmatic_configs[{position}].name: {name[:60]!r}"
+        if not re.match(_NAME, name):
+            yield f"{where} cannot name a file and a timer; give 1 to 40 letters, digits, '_' and '-', for example system."
+        elif name in names[:position]:
+            yield f"{where} stands there more than once; give each configuration its own."
+    for position, entry in enumerate(configs):
+        path = entry.get("path")
+        if path and (not str(path).startswith(("/", "~/")) or ".." in str(path).split("/") or not str(path).isprintable()):
+            yield f"borgmatic_configs[{position}].path: {path!r} is no absolute path; for example /etc/borgmatic.d/system.yaml."
+    if names and not any(name in names[:position] for position, name in enumerate(names)):
+        paths = [_path(entry, Place()) for entry in configs]
+        for path in sorted({path for path in paths if paths.count(path) > 1}):
+            yield f"borgmatic_configs: two of them shall stand in {path}; give each a path of its own."
+
+
+def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        document = _document(entry)
+    except Failure as failure:
+        yield from failure.details.get("problems", [failure.msg])
+        return
+    checks: list[Callable[[], Any]] = []
+    for position in range(len(document["repositories"])):
+        checks += [partial(_location, document, position), partial(_arguments, entry, document, position)]
+    for passphrase in entry.get("previous_passphrases") or ():
+        checks.append(partial(check_passphrase, str(passphrase), "previous_passphrases"))
+    for schedule in _schedules(entry, document, "/x"):
+        checks.append(partial(Schedule.parse, {**_SCHEDULE_DEFAULTS, **schedule}, ""))
+    for check in checks:
+        try:
+            check()
+        except Failure as failure:
+            yield failure.msg
+    yield from _taking_problems(entry, document)
+
+
+def _taking_problems(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+    growing = [_location(document, index) for index in range(len(document["repositories"])) if _grows(document, index)]
+    for schedule in entry.get("schedules") or ():
+        taking = [action for action in _TAKING if action in schedule.get("actions", ())]
+        if growing and taking:
+            yield (
+                f"schedules, {schedule['name']}: actions: {' and '.join(taking)} cannot be done on {', '.join(growing)}, which is"
+                " append-only: archives would vanish from its list and nothing would be freed. Take that out; archives of"
+                " such a repository are pruned from a trusted machine with full access. A repository that shall be pruned"
+                " belongs into a configuration of its own."
+            )
+
+
+def _common_problems(configs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    names = [schedule["name"] for schedule in schedules(configs, Place())]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"borgmatic_configs: the schedule {name} stands there more than once; give each its own name."
+    seen: dict[str, tuple[str, dict[str, Any]]] = {}
+    for entry in configs:
+        document = _document(entry)
+        for position in range(len(document["repositories"])):
+            location, arguments = _location(document, position), _arguments(entry, document, position)
+            other, before = seen.setdefault(location, (entry["name"], arguments))
+            differing = sorted(key for key in {**before, **arguments} if before.get(key) != arguments.get(key))
+            if differing:
+                yield (
+                    f"borgmatic_configs: {other} and {entry['name']} share the repository {location} and differ in"
+                    f" {', '.join(differing)}; say the same in both."
+                )
+
+
+def _document(entry: Mapping[str, Any]) -> dict[str, Any]:
+    if entry.get("config") is None:
+        raise Failure("invalid_argument", "config: is missing; for example {source_directories: [/etc], …}.")
+    return check_document(entry["config"], bool(entry.get("allow_unknown_options")))
+
+
+def _path(entry: Mapping[str, Any], place: Place) -> str:
+    path = entry.get("path") or f"{place.directory}/{entry['name']}.yaml"
+    return os.path.normpath(place.home + path[1:] if path.startswith("~/") else path)
+
+
+# --- repositories ------------------------------------------------------------------------------------------------
+
+
+def _location(document: Mapping[str, Any], position: int) -> str:
+    path = document["repositories"][position]["path"]
+    return str(Location.parse(with_constants(path, document.get("constants", {})), f"config.repositories[{position}].path"))
+
+
+def _grows(document: Mapping[str, Any], position: int) -> bool:
+    return bool(document["repositories"][position].get("append_only"))
+
+
+def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> dict[str, Any]:
+    # any option may stand in an entry of repositories, and counts more there
+    said = {**document, **document["repositories"][position]}
+    constants = document.get("constants", {})
+    arguments = {
+        option: with_constants(said[name], constants) if isinstance(said[name], str) else said[name]
+        for name, option in _ALIKE.items()
+        if name in said
+    }
+    arguments.update((name, entry[name]) for name in _OF_ENTRIES if entry.get(name))
+    arguments["repository"] = _location(document, position)
+    if "encryption_passphrase" in said:
+        arguments.update(_passphrase(said["encryption_passphrase"], said.get("working_directory", "")))
+    return arguments
+
+
+def _passphrase(text: str, directory: str) -> dict[str, str]:
+    """What tells borg the passphrase that borgmatic finds in its own option."""
+    if not text.startswith("{credential "):
+        return {"passphrase": verbatim(text)}
+    hook, *parameters = shlex.split(text.strip("{}"))[1:]
+    if hook != "file" or len(parameters) != 1:
+        raise Failure(
+            "invalid_argument",
+            f"config.encryption_passphrase: only borgmatic reads {{credential {hook} …}}, and the repository has to be made"
+            " without it; for example '{credential file /etc/pw}', or an encryption_passcommand.",
+        )
+    return {"passcommand": shlex.join(["cat", os.path.join(directory, parameters[0])])}
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------
+
+
+def _schedules(entry: Mapping[str, Any], document: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
+    given: Optional[Sequence[Mapping[str, Any]]] = entry.get("schedules")
+    for schedule in _default_schedules(document) if given is None else given:
+        said = {name: value for name, value in schedule.items() if value is not None}
+        yield {**said, "name": f"{entry['name']}-{schedule['name']}", "configs": [path]}
+
+
+def _default_schedules(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Back up daily, and check weekly. What is too old goes after each backup, where it may and somebody said how old."""
+    skipped = set(document.get("skip_actions", ()))
+    keeps = any(name.startswith("keep_") and value for name, value in document.items() if name != "keep_exclude_tags")
+    grows = any(_grows(document, position) for position in range(len(document["repositories"])))
+    daily = [action for action in ("create", *(_TAKING if keeps and not grows else ())) if action not in skipped]
+    if daily:
+        yield {"name": "backup", "actions": daily, "calendar": "daily"}
+    if "check" not in skipped and {"name": "disabled"} not in document.get("checks", ()):
+        yield {"name": "check", "actions": ["check"], "calendar": "weekly"}

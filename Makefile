@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+RUN := python3 tests/run.py
+# A command line such as `make test-integration HOSTS=debian13` reaches the runner as environment variables.
+export HOSTS TARGETS KEEP LAB_NAME
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: quickstart
+quickstart: ## Back up a folder of this machine and prove it by a restore; FOLDER=/path
+	@python3 scripts/quickstart.py $(if $(FOLDER),--folder "$(FOLDER)")
+
+.PHONY: quickstart-clean
+quickstart-clean: ## Remove every trace of the quick start
+	@python3 scripts/quickstart.py --clean
+
+.PHONY: test
+test: ## Run every test; as root it installs what is missing
+	@$(RUN) all
+
+.PHONY: lint
+lint: ## Run the linters, the documentation checks and Galaxy's importer
+	@$(RUN) lint
+
+.PHONY: sanity
+sanity: ## Run ansible-test sanity on two releases of ansible-core
+	@$(RUN) sanity
+
+.PHONY: test-unit
+test-unit: ## Run the unit tests on four releases of ansible-core
+	@$(RUN) unit
+
+.PHONY: test-integration
+test-integration: ## Run the integration targets; narrow with TARGETS="a b" HOSTS=debian13
+	@$(RUN) integration
+
+.PHONY: bench
+bench: ## Measure what the modules cost
+	@$(RUN) bench
+
+.PHONY: lab-up
+lab-up: ## Boot the test machines and leave them running
+	@$(RUN) lab-up
+
+.PHONY: lab-down
+lab-down: ## Remove the test machines
+	@$(RUN) lab-down
+
+.PHONY: lab-image
+lab-image: ## Build the images of the test machines
+	@$(RUN) lab-image
+
+.PHONY: clean
+clean: ## Remove test machines, images, caches and logs
+	@$(RUN) clean

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the tests of the collection: python3 tests/run.py SUITE
+
+Suites: lint, sanity, unit, integration, all, bench; lab-up, lab-down, clean for work on the tests themselves.
+Environment: HOSTS="debian12 debian13" and TARGETS="one two" narrow a run, KEEP=1 keeps its machines for the next,
+LAB_NAME names them (several checkouts can share one Docker Engine).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import suites
+from lab import images
+from lab.engine import LabError
+from lab.lab import HOSTS, Lab
+from report import Outcome, Report, Step
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ("lint", "unit", "sanity", "integration")
+LAB = ("lab-image", "lab-up", "lab-down", "clean")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=[*TESTS, "all", "bench", *LAB])
+    suite = parser.parse_args().suite
+    lab = Lab(ROOT, name=os.environ.get("LAB_NAME") or "fleetbackup-test", keep=bool(os.environ.get("KEEP")) or suite == "lab-up")
+    # A terminated run tidies up as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if suite in LAB:
+            return _care_for(lab, suite)
+        if suite == "bench":
+            return _bench(lab)
+        return _test(lab, TESTS if suite == "all" else (suite,))
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _test(lab: Lab, chosen: tuple[str, ...]) -> int:
+    targets = _targets() if "integration" in chosen else []
+    hosts = _hosts() if chosen != ("lint",) else [suites.LINT_HOST]
+    report = Report(ROOT / ".cache" / "logs" / lab.name)
+    try:
+        report.run("machine", [Step("docker engine", lambda _log: lab.open() or Outcome(), needed=True)])
+        if not report.failed:
+            _run_lanes(report, {host: _steps(suites.Suites(lab), host, chosen, targets) for host in hosts})
+    finally:
+        lab.close()
+    return report.close()
+
+
+def _steps(suite: suites.Suites, host: str, chosen: tuple[str, ...], targets: list[str]) -> list[Step]:
+    with_tools = [step for name in chosen if name != "integration" for step in getattr(suite, name)(host)]
+    with_borg = suite.integration(host, targets)
+    return [
+        *(suite.prepare(host, "tools") if with_tools else []), *with_tools,
+        *(suite.prepare(host, "test") if with_borg else []), *with_borg,
+    ]
+
+
+def _run_lanes(report: Report, lanes: dict[str, list[Step]]) -> None:
+    threads = [threading.Thread(target=report.run, args=lane, daemon=True) for lane in lanes.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _hosts() -> list[str]:
+    return _chosen("HOSTS", HOSTS)
+
+
+def _targets() -> list[str]:
+    return _chosen("TARGETS", suites.all_targets(ROOT))
+
+
+def _chosen(variable: str, known: tuple[str, ...] | list[str]) -> list[str]:
+    """The names in an environment variable, or all; an unknown one is an error."""
+    names = os.environ.get(variable, "").split() or list(known)
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise LabError(f"{variable}: {' '.join(unknown)} not known; there are: {' '.join(known)}")
+    return names
+
+
+def _care_for(lab: Lab, wish: str) -> int:
+    lab.open()
+    if wish == "lab-image":
+        for host in _hosts():
+            print(*(lab.image(host, layer).tag for layer in ("test", "tools")))
+        lab.close()
+    elif wish == "lab-up":
+        for host in _hosts():
+            print(lab.machine(host, "test").name)
+    else:
+        lab.remove_all()
+        if wish == "clean":
+            images.remove_all()
+        lab.engine.stop()
+    if wish == "clean":
+        shutil.rmtree(ROOT / ".cache", ignore_errors=True)
+    return 0
+
+
+def _bench(lab: Lab) -> int:
+    try:
+        lab.open()
+        suite = suites.Suites(lab)
+        report = Report(ROOT / ".cache" / "logs" / lab.name)
+        codes = []
+        for host in _hosts():
+            report.run(host, suite.prepare(host, "test"))
+            codes.append(report.failed or suite.bench(host))
+        return max(codes)
+    finally:
+        lab.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The suites: which steps each one consists of, and how a step's result is counted."""
+
+from __future__ import annotations
+
+import subprocess
+import xml.etree.ElementTree
+from pathlib import Path
+from typing import IO
+
+from lab.containers import TREE, Container
+from lab.lab import Lab
+from report import Outcome, Step
+
+STEP_SECONDS = 1800
+COLLECTIONS = "/root"
+LINT_HOST = "debian13"
+PLUGINS = "ansible_collections.fleetbackup.borg.plugins"
+# Which ansible-core /opt/ansible and /opt/older hold (tests/requirements/ansible.txt and older.txt).
+CORES = {"debian12": {"ansible": "2.19", "older": "2.18"}, "debian13": {"ansible": "2.21", "older": "2.20"}}
+
+# Cheapest first. Each is a shell command in the tree's root; the tools stand in PATH.
+LINTERS = {
+    "shellcheck": "shellcheck .ci/run tests/lab/recipes/*.sh tests/sanity/*.sh",
+    "ruff": "ruff check --no-cache .",
+    "antsibull-changelog": "antsibull-changelog lint",
+    "yamllint": "yamllint --strict .",
+    "mypy": f"mypy --cache-dir=/tmp/mypy -p {PLUGINS}.module_utils -p {PLUGINS}.plugin_utils",
+    "antsibull-docs": "antsibull-docs lint-collection-docs --plugin-docs .",
+    "ansible-lint": "ansible-lint --offline --strict --nocolor",
+    "ansible-lint tests": "ansible-lint --offline --strict --nocolor -c tests/integration/.ansible-lint tests/integration",
+    "galaxy-importer": "bash tests/sanity/import.sh",
+}
+
+
+class Suites:
+    """Builds the steps of each suite for one host; machines are booted by the first step that needs them."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._machines: dict[tuple[str, str], Container] = {}
+
+    def lint(self, host: str) -> list[Step]:
+        """Every linter; they run on one host only."""
+        if host != LINT_HOST:
+            return []
+        environment = {"PATH": f"/opt/lint/bin:{_path()}", "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "MYPYPATH": COLLECTIONS}
+        return [self._tool(host, name, command, environment) for name, command in LINTERS.items()]
+
+    def sanity(self, host: str) -> list[Step]:
+        """ansible-test sanity on the newer ansible-core of the host."""
+        environment = {"PATH": f"/opt/ansible/bin:{_path()}"}
+        return [self._tool(host, f"sanity {CORES[host]['ansible']}", "ansible-test sanity --color no", environment)]
+
+    def unit(self, host: str) -> list[Step]:
+        """The unit tests on both ansible-cores of the host."""
+        return [Step(f"unit {core}", lambda log, name=name: self._unit(host, name, log)) for name, core in CORES[host].items()]
+
+    def prepare(self, host: str, layer: str) -> list[Step]:
+        """The machine of an image, `tools` or `test`; without it, no further step of the lane makes sense."""
+        def build(_log: IO[bytes]) -> Outcome:
+            self.lab.image(host, layer)
+            return Outcome()
+
+        def boot(_log: IO[bytes]) -> Outcome:
+            self._machines[host, layer] = self.lab.machine(host, layer)
+            return Outcome()
+        return [Step(f"image {layer}", build, needed=True), Step(f"machine {layer}", boot, needed=True)]
+
+    def integration(self, host: str, targets: list[str]) -> list[Step]:
+        """One step for each integration target."""
+        return [Step(f"target {name}", lambda log, name=name: self._target(host, name, log)) for name in targets]
+
+    def bench(self, host: str) -> int:
+        """Run the benchmark inside, its output on this terminal; returns its exit code."""
+        machine = self._machines[host, "test"]
+        argv = machine.argv("python3", "tests/bench/run.py", directory=TREE, environment=_controller())
+        return subprocess.run(argv, check=False).returncode
+
+    def _tool(self, host: str, name: str, command: str, environment: dict[str, str]) -> Step:
+        def work(log: IO[bytes]) -> Outcome:
+            rc = _execute(self._machines[host, "tools"], ["bash", "-euc", command], environment, log)
+            return Outcome(failed=1, note=f"exit code {rc}") if rc else Outcome(passed=1)
+        return Step(name, work)
+
+    def _unit(self, host: str, environment: str, log: IO[bytes]) -> Outcome:
+        machine = self._machines[host, "tools"]
+        results = f"/tmp/unit-{environment}.xml"
+        command = [f"/opt/{environment}/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "--junitxml", results, "tests/unit"]
+        rc = _execute(machine, command, {"PYTHONPATH": COLLECTIONS, "PYTHONDONTWRITEBYTECODE": "1"}, log)
+        suite = xml.etree.ElementTree.fromstring(machine.call("cat", results)).find("testsuite")
+        total, *bad = (int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped"))
+        # A skipped test proves nothing, so it counts as failed; so does a run that broke off.
+        failed = sum(bad)
+        return Outcome(passed=total - failed, failed=failed or int(rc != 0), note=f"{bad[2]} skipped" if bad[2] else "")
+
+    def _target(self, host: str, name: str, log: IO[bytes]) -> Outcome:
+        bare = "bare" in aliases(self.lab.root, name)
+        machine = self.lab.machine(host, "ansible", fresh=True) if bare else self._machines[host, "test"]
+        output = f"/root/output/{name}"
+        held = f"{output}.held"
+        machine.call("sh", "-c", f"rm -rf {output} {held}; mkdir -p {output}")
+        command = ["/opt/ansible/bin/ansible-playbook", "-v", "--diff", "-e", f"target={name}", "-e", f"output_dir={output}",
+                   "tests/integration/target.yml"]
+        rc = _execute(machine, command, {**_controller(), "ASSERTED_FILE": held}, log)
+        passed = int(machine.call("sh", "-c", f"cat {held} 2>/dev/null || echo 0"))
+        note = "bare" if bare else ""
+        if rc or not passed:
+            return Outcome(passed, 1, note or ("" if rc else "nothing asserted"))
+        if bare:
+            machine.remove()
+        else:
+            machine.call("rm", "-rf", output)
+        return Outcome(passed, 0, note)
+
+
+def all_targets(root: Path) -> list[str]:
+    """The integration targets that stand for themselves: no `setup_*` role, nothing with the alias `hidden`."""
+    directories = sorted((root / "tests/integration/targets").iterdir())
+    return [path.name for path in directories if not path.name.startswith("setup_") and "hidden" not in aliases(root, path.name)]
+
+
+def aliases(root: Path, target: str) -> set[str]:
+    """The words of a target's `aliases` file."""
+    path = root / "tests/integration/targets" / target / "aliases"
+    if not path.is_file():
+        return set()
+    return {line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")}
+
+
+def _execute(machine: Container, command: list[str], environment: dict[str, str], log: IO[bytes]) -> int:
+    """Run a command in the tree of a machine, its output into the log; a process that hangs is ended inside."""
+    argv = machine.argv("timeout", "--kill-after=10", str(STEP_SECONDS), *command, directory=TREE, environment=environment)
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+
+
+def _controller() -> dict[str, str]:
+    return {
+        "PATH": f"/opt/ansible/bin:{_path()}",
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+        "ANSIBLE_ROLES_PATH": f"{TREE}/tests/integration/targets",
+        "ANSIBLE_CALLBACK_PLUGINS": f"{TREE}/tests/integration/callback",
+        "ANSIBLE_CALLBACKS_ENABLED": "asserted",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def _path() -> str:
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleetbackup.borg maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role borgmatic derives from its variables, on the controller and before anything is touched."""
+"""What the roles derive from their variables, on the controller and before anything is touched."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 
 Configs = Sequence[Mapping[str, Any]]
@@ -22,14 +23,30 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
         return {
+            "borg_server_authorised": _telling(fleet.authorised),
+            "borgmatic_connected": _telling(fleet.connected),
+            "borgmatic_destinations": _telling(destinations),
             "borgmatic_documents": _telling(documents),
+            "borgmatic_fact_needs": _telling(fleet.fact_needs),
             "borgmatic_files": _telling(files),
             "borgmatic_problems": _telling(plan.problems),
+            "borgmatic_record": _telling(fleet.record),
             "borgmatic_repositories": _telling(repositories),
             "borgmatic_repository": _telling(repository),
             "borgmatic_schedules": _telling(schedules),
+            "borgmatic_server_problems": _telling(fleet.problems),
             "borgmatic_unknown_variables": _telling(plan.unknown_variables),
         }
+
+
+def destinations(
+    configs: Configs,
+    said: Mapping[str, Mapping[str, Any]],
+    servers: Sequence[str],
+    host_variables: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """See borgmatic_destinations.yml."""
+    return [{**place._asdict(), "ssh": place.ssh} for place in fleet.destinations(configs, said, servers, host_variables)]
 
 
 def documents(configs: Configs, directory: str, home: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 """What follows from the list of configurations that the role borgmatic takes: files, repositories, schedules.
 
 An entry of the list has a name and a borgmatic configuration, and what neither borgmatic nor borg can be told by that.
+``enforced``, which :mod:`_borgmatic_fleet` adds, is what the servers of the inventory see to.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_values import verbatim
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
-PREFIX = "borgmatic_"
-
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}\Z"
 #: What takes archives away: a repository that only grows refuses it, or pretends to do it.
 _TAKING = ("prune", "compact")
@@ -43,6 +42,8 @@ _ALIKE = {
     "make_parent_directories": "make_parent_directories",
     "encryption_passcommand": "passcommand",
 }
+#: What a backup server of the inventory sees to, whatever a client asks for.
+_ENFORCED = ("append_only", "storage_quota")
 #: What an entry says about its repositories and borgmatic has no option for.
 _OF_ENTRIES = ("previous_passphrases", "allow_unencrypted", "allow_empty_directory", "repair_broken_init")
 #: An element of the module's option ``schedules`` with nothing but defaults.
@@ -85,17 +86,18 @@ class RepositoryRecord(NamedTuple):
     location: str
 
 
-def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+def unknown_variables(names: Iterable[str], known: Iterable[str], role: str = "borgmatic") -> list[str]:
     """What is wrong with the names of variables. A name that resembles none of the role's is the user's own.
 
-    :param names: of all variables that begin with :data:`PREFIX`.
+    :param names: of all variables that begin with the role's name.
     :param known: those of the role.
     """
-    stems = {name[len(PREFIX) :] for name in known}
-    strange = sorted({name[len(PREFIX) :] for name in names} - stems)
+    prefix = f"{role}_"
+    stems = {name[len(prefix) :] for name in known}
+    strange = sorted({name[len(prefix) :] for name in names} - stems)
     meant = {stem: nearest(stem, stems) for stem in strange}
     return [
-        f"{PREFIX}{stem}: the role borgmatic has no such variable{hint.replace('did you mean ', f'did you mean {PREFIX}')}"
+        f"{prefix}{stem}: the role {role} has no such variable{hint.replace('did you mean ', f'did you mean {prefix}')}"
         for stem, hint in meant.items()
         if hint
     ]
@@ -202,7 +204,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _taking_problems(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
-    growing = [_location(document, index) for index in range(len(document["repositories"])) if _grows(document, index)]
+    growing = [_location(document, index) for index in range(len(document["repositories"])) if _grows(entry, document, index)]
     for schedule in entry.get("schedules") or ():
         taking = [action for action in _TAKING if action in schedule.get("actions", ())]
         if growing and taking:
@@ -251,8 +253,9 @@ def _location(document: Mapping[str, Any], position: int) -> str:
     return str(Location.parse(with_constants(path, document.get("constants", {})), f"config.repositories[{position}].path"))
 
 
-def _grows(document: Mapping[str, Any], position: int) -> bool:
-    return bool(document["repositories"][position].get("append_only"))
+def _grows(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> bool:
+    said = bool(document["repositories"][position].get("append_only"))
+    return bool(entry.get("enforced", {}).get(_location(document, position), said))
 
 
 def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> dict[str, Any]:
@@ -266,6 +269,9 @@ def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: 
     }
     arguments.update((name, entry[name]) for name in _OF_ENTRIES if entry.get(name))
     arguments["repository"] = _location(document, position)
+    if arguments["repository"] in entry.get("enforced", {}):
+        for option in _ENFORCED:
+            arguments.pop(option, None)
     if "encryption_passphrase" in said:
         arguments.update(_passphrase(said["encryption_passphrase"], said.get("working_directory", "")))
     return arguments
@@ -290,16 +296,16 @@ def _passphrase(text: str, directory: str) -> dict[str, str]:
 
 def _schedules(entry: Mapping[str, Any], document: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
     given: Optional[Sequence[Mapping[str, Any]]] = entry.get("schedules")
-    for schedule in _default_schedules(document) if given is None else given:
+    for schedule in _default_schedules(entry, document) if given is None else given:
         said = {name: value for name, value in schedule.items() if value is not None}
         yield {**said, "name": f"{entry['name']}-{schedule['name']}", "configs": [path]}
 
 
-def _default_schedules(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _default_schedules(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Back up daily, and check weekly. What is too old goes after each backup, where it may and somebody said how old."""
     skipped = set(document.get("skip_actions", ()))
     keeps = any(name.startswith("keep_") and value for name, value in document.items() if name != "keep_exclude_tags")
-    grows = any(_grows(document, position) for position in range(len(document["repositories"])))
+    grows = any(_grows(entry, document, position) for position in range(len(document["repositories"])))
     daily = [action for action in ("create", *(_TAKING if keeps and not grows else ())) if action not in skipped]
     if daily:
         yield {"name": "backup", "actions": daily, "calendar": "daily"}

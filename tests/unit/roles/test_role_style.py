@@ -90,7 +90,7 @@ def loop_offences(task: dict[str, Any]) -> Iterator[str]:
     for text in texts(loops):
         if SECRET.search(text):
             yield "secret in a loop"
-        elif "borgmatic_configs" in text and not PUBLIC.search(text):
+        elif re.search("borgmatic_(configs|connected)", text) and not PUBLIC.search(text):
             yield "loop over documents"
     if any(isinstance(value, str) for value in loops.values()) and not task.get("loop_control", {}).get("label"):
         yield "loop without label"

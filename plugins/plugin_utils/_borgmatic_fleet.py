@@ -1,0 +1,279 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a client and its backup servers have to know of each other. Nothing secret is in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
+
+SSH_PORT = 22
+#: Defaults of the role borg_server.
+SERVER_ACCOUNT = "borg"
+SERVER_APPEND_ONLY = True
+#: What the inventory may say of a server, as the role's option ``borgmatic_servers`` documents it.
+SERVER_KEYS = ("inventory_name", "host_keys", "identity_file")
+
+#: borg's placeholder -> Ansible's fact. Both ask the same function of Python.
+_FACTS = {"hostname": "hostname", "fqdn": "fqdn", "reverse-fqdn": "fqdn"}
+_PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
+
+
+class Destination(NamedTuple):
+    """A host that repositories are on, as the clients' ssh sees it.
+
+    :ivar inventory_name: its name in the inventory; None for one that somebody else runs.
+    :ivar host_keys: its public host keys; None where they are not known, or not known yet.
+    :ivar identity_file: the private key for it; None for the client's own.
+    :ivar account: the account that the inventory has on it; None for a server that somebody else runs.
+    :ivar append_only: whether its clients can only add, unless their repositories say otherwise.
+    :ivar seen: whether this run has set it up already.
+    """
+
+    host: str
+    port: int
+    inventory_name: Optional[str]
+    host_keys: Optional[list[str]]
+    identity_file: Optional[str]
+    account: Optional[str]
+    append_only: bool
+    seen: bool
+
+    @property
+    def ssh(self) -> dict[str, Any]:
+        """What ssh has to know of it, as the module borg_ssh_identity takes it."""
+        return {name: getattr(self, name) for name in ("host", "port", "host_keys", "identity_file")}
+
+
+class Remote(NamedTuple):
+    """One repository of a configuration on another host.
+
+    :ivar options: those of the configuration, over them those of the repository's own entry.
+    :ivar own_ssh: whether the user said how ssh is called.
+    """
+
+    location: Location
+    options: Mapping[str, Any]
+    own_ssh: bool
+
+    @property
+    def host(self) -> str:
+        """Its host, an IPv6 address without brackets."""
+        return str(self.location.host).strip("[]")
+
+
+def destinations(
+    configs: Sequence[Mapping[str, Any]],
+    said: Mapping[str, Mapping[str, Any]],
+    servers: Sequence[str],
+    host_variables: Mapping[str, Mapping[str, Any]],
+) -> list[Destination]:
+    """Every server that ssh has to know, once.
+
+    :param configs: the role's configurations; one that is wrong counts for nothing here.
+    :param said: what the inventory says of servers, by the host that locations name.
+    :param servers: the inventory's names of its backup servers.
+    :param host_variables: the variables of every host of the inventory.
+    """
+    found: dict[tuple[str, int], Destination] = {}
+    for remote in _remotes(configs):
+        if remote.own_ssh and remote.host not in said:
+            continue
+        about = said.get(remote.host, {})
+        about = about if isinstance(about, Mapping) else {}
+        name = about.get("inventory_name") or (remote.host if remote.host in servers else None)
+        variables: Mapping[str, Any] = host_variables[name] if name and name in host_variables else {}
+        port = remote.location.port or SSH_PORT
+        found[remote.host, port] = Destination(
+            host=remote.host,
+            port=port,
+            inventory_name=name,
+            host_keys=about.get("host_keys") or variables.get("__borg_server_published", {}).get("host_keys"),
+            identity_file=about.get("identity_file"),
+            account=variables.get("borg_server_user", SERVER_ACCOUNT) if name else None,
+            append_only=bool(name) and bool(variables.get("borg_server_append_only", SERVER_APPEND_ONLY)),
+            seen="__borg_server_published" in variables,
+        )
+    return list(found.values())
+
+
+def problems(
+    configs: Sequence[Mapping[str, Any]], said: Any, places: Sequence[Mapping[str, Any]], hosts: Sequence[str]
+) -> list[str]:
+    """What is wrong with what the inventory says of servers, and with locations on them.
+
+    :param places: the :func:`destinations`, as dictionaries.
+    :param hosts: the names of every host of the inventory.
+    """
+    if not isinstance(said, Mapping):
+        return ["borgmatic_servers: is no dictionary; for example {backup1: {inventory_name: backup1.example.org}}."]
+    return [*_said_problems(configs, said, hosts), *_place_problems(configs, places)]
+
+
+def connected(
+    configs: Sequence[Mapping[str, Any]], places: Sequence[Mapping[str, Any]], ssh_command: str
+) -> list[dict[str, Any]]:
+    """The configurations with the ssh command where the user gave none, and with what their servers enforce.
+
+    They hold secrets. What the servers enforce stands under ``enforced``: append-only or not, by location.
+    """
+    known = {(place["host"], place["port"]): place for place in places}
+    result = []
+    for entry in configs:
+        document = _document(entry)
+        if document is None:
+            result.append(dict(entry))
+            continue
+        enforced = {}
+        for remote in _remotes_of(document):
+            place = known.get((remote.host, remote.location.port or SSH_PORT))
+            if place and place["inventory_name"]:
+                enforced[str(remote.location)] = bool(remote.options.get("append_only", place["append_only"]))
+        derived = any(not remote.own_ssh for remote in _remotes_of(document))
+        config = {**document, **({"ssh_command": ssh_command} if derived else {})} if derived else entry["config"]
+        result.append({**entry, "config": config, "enforced": enforced})
+    return result
+
+
+def fact_needs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The facts of a client without which nobody else can tell what borg puts into its locations."""
+    used = {name for remote in _remotes(configs) for name in _PLACEHOLDER.findall(remote.location.path)}
+    return sorted({_FACTS[name] for name in used if name in _FACTS})
+
+
+def record(
+    configs: Sequence[Mapping[str, Any]],
+    places: Sequence[Mapping[str, Any]],
+    identities: Sequence[Mapping[str, Any]],
+    placeholders: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """What each server of the inventory may know of a client, by the server's name.
+
+    :param identities: what borg_ssh_identity returned as ``servers``.
+    :param placeholders: the values of borg's placeholders on the client.
+    :raises Failure: ``invalid_argument`` where one server would have to treat one client in two ways.
+    """
+    keys = {(identity["host"], identity["port"]): identity["public_key"] for identity in identities}
+    result: dict[str, dict[str, Any]] = {}
+    for place in places:
+        server = place["inventory_name"]
+        if not server:
+            continue
+        key = keys.get((place["host"], place["port"]))
+        for remote in _remotes(configs):
+            if (remote.host, remote.location.port or SSH_PORT) != (place["host"], place["port"]):
+                continue
+            wanted = {
+                "append_only": bool(remote.options.get("append_only", place["append_only"])),
+                "storage_quota": remote.options.get("storage_quota"),
+            }
+            known = result.setdefault(server, {"public_keys": [], "repositories": [], **wanted})
+            for name, value in wanted.items():
+                if known[name] != value:
+                    raise Failure(
+                        "invalid_argument",
+                        f"repositories: {server} cannot treat one client in two ways, with {name}: {known[name]} and with"
+                        f" {name}: {value} for {remote.location}; say the same for all repositories of a client on a server.",
+                    )
+            path = _on_server(_PLACEHOLDER.sub(lambda match: str(placeholders[match.group(1)]), remote.location.path))
+            known["repositories"] = sorted({*known["repositories"], path})
+            known["public_keys"] = sorted({*known["public_keys"], *filter(None, [key])})
+    return result
+
+
+def authorised(
+    host_variables: Mapping[str, Mapping[str, Any]],
+    names: Sequence[str],
+    server: str,
+    outside: Sequence[Mapping[str, Any]] = (),
+    append_only: bool = SERVER_APPEND_ONLY,
+    storage_quota: str = "",
+) -> dict[str, Any]:
+    """Whom a server lets in, as the module borg_authorized_keys takes them: ``clients``, and the names to ``retain``.
+
+    :param names: of the inventory's clients. Those that this run knows nothing of are retained.
+    :param outside: clients that are no hosts of the inventory.
+    :param append_only: for those of them that say nothing of it.
+    :param storage_quota: of all that say none.
+    """
+    clients = [{"append_only": append_only, **client} for client in outside]
+    retained = []
+    for name in names:
+        published = host_variables[name].get("__borgmatic_published")
+        if published is None:
+            retained.append(name)
+        elif server in published:
+            clients.append({"name": name, **published[server]})
+    for client in clients:
+        client["storage_quota"] = client.get("storage_quota") or storage_quota or None
+    return {"clients": clients, "retain": retained}
+
+
+# --- what is wrong -----------------------------------------------------------------------------------------------
+
+
+def _said_problems(
+    configs: Sequence[Mapping[str, Any]], said: Mapping[str, Any], hosts: Sequence[str]
+) -> Iterator[str]:
+    known = {remote.host for remote in _remotes(configs)}
+    for host, about in said.items():
+        where = f"borgmatic_servers, {host}"
+        if not isinstance(about, Mapping):
+            yield f"{where}: is no dictionary; for example {{host_keys: [ssh-ed25519 AAAA…]}}."
+            continue
+        if host not in known and all(_document(entry) for entry in configs):
+            hint = nearest(host, known) or "."
+            yield f"{where}: no repository is on a host of this name, as its location spells it{hint}"
+        for key in sorted(set(about) - set(SERVER_KEYS)):
+            yield f"{where}, {key}: is not known{nearest(key, SERVER_KEYS) or '; there are ' + ', '.join(SERVER_KEYS) + '.'}"
+        name = about.get("inventory_name")
+        if name and name not in hosts:
+            yield f"{where}, inventory_name: {name} is no host of the inventory{nearest(name, hosts) or '.'}"
+
+
+def _place_problems(configs: Sequence[Mapping[str, Any]], places: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    accounts = {(place["host"], place["port"]): place["account"] for place in places}
+    for remote in _remotes(configs):
+        account = accounts.get((remote.host, remote.location.port or SSH_PORT))
+        if account and remote.location.user != account:
+            yield (
+                f"repositories, {remote.location}: logs in as {remote.location.user or 'whoever runs borg'}, but the account"
+                f" on {remote.host} is {account} (borg_server_user); write"
+                f" {remote.location._replace(user=account)}."
+            )
+
+
+# --- configurations ----------------------------------------------------------------------------------------------
+
+
+def _document(entry: Mapping[str, Any]) -> Optional[dict[str, Any]]:
+    """The normal form of a configuration; None where it has none: another check says why."""
+    try:
+        return check_document(entry.get("config"), bool(entry.get("allow_unknown_options")))
+    except Failure:
+        return None
+
+
+def _remotes(configs: Sequence[Mapping[str, Any]]) -> Iterator[Remote]:
+    for document in filter(None, map(_document, configs)):
+        yield from _remotes_of(document)
+
+
+def _remotes_of(document: Mapping[str, Any]) -> Iterator[Remote]:
+    for entry in document["repositories"]:
+        location = Location.parse(with_constants(entry["path"], document.get("constants", {})))
+        if not location.is_local:
+            options = {**document, **entry}
+            yield Remote(location, options, "ssh_command" in options)
+
+
+def _on_server(path: str) -> str:
+    """A repository's path as the server knows it: absolute, or relative to its account's home."""
+    return path[3:] if path.startswith(("/./", "/~/")) else path

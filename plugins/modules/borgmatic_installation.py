@@ -43,6 +43,11 @@ options:
     type: str
     choices: [auto, package, venv, none]
     default: auto
+  borgmatic:
+    description:
+      - Whether borgmatic is wanted besides Borg. A backup server needs Borg only; V(false) leaves borgmatic alone.
+    type: bool
+    default: true
   requirements:
     description:
       - What the virtual environment holds, borgmatic and all of its dependencies, each pinned to one version. Required for
@@ -122,6 +127,10 @@ EXAMPLES = r"""
       - typing-extensions==4.16.0
       - urllib3==2.8.0
 
+- name: Borg alone, as a backup server needs it
+  fleetbackup.borg.borgmatic_installation:
+    borgmatic: false
+
 - name: Remove what the above installed
   fleetbackup.borg.borgmatic_installation:
     state: absent
@@ -129,7 +138,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 method:
-  description: Where borgmatic comes from, V(package), V(venv) or V(none); V(null) with O(state=absent). Predicted in check mode.
+  description:
+    - Where borgmatic comes from, V(package), V(venv) or V(none); V(null) with O(state=absent) and O(borgmatic=false). Predicted in
+      check mode.
   returned: success
   type: str
   sample: venv
@@ -144,7 +155,7 @@ borg_version:
   type: str
   sample: 1.2.4
 borgmatic:
-  description: The path of borgmatic; V(null) with O(state=absent). Predicted in check mode.
+  description: The path of borgmatic; V(null) with O(state=absent) and O(borgmatic=false). Predicted in check mode.
   returned: success
   type: str
   sample: /opt/borgmatic/bin/borgmatic
@@ -201,6 +212,7 @@ def main() -> None:
         {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "method": {"type": "str", "choices": ["auto", "package", "venv", "none"], "default": "auto"},
+            "borgmatic": {"type": "bool", "default": True},
             "requirements": {"type": "list", "elements": "str", "default": []},
             "virtualenv": {"type": "path"},
             "executable": {"type": "str", "default": "borgmatic"},
@@ -238,22 +250,16 @@ def _ensure_present(
     module: AnsibleModule, account: Account, virtualenv: VirtualEnvironment, difference: Difference
 ) -> dict[str, Any]:
     parameters = module.params
-    method = _method(parameters, account)
+    method = _method(parameters, account) if parameters["borgmatic"] else None
     build = method == "venv" and _must_build(virtualenv, difference)
     packages = _missing_packages(method, virtualenv, build)
     for name in packages:
         difference.add(f"package {name}", "absent", "present")
     if packages:
-        _check_installable(packages, method, account)
-    borgmatic = {"package": PACKAGED_BORGMATIC, "venv": virtualenv.program}.get(method) or find_program(parameters["executable"])
-    if borgmatic is None:
-        raise Failure(
-            "borg_missing",
-            f"There is no {parameters['executable']}, and method: none installs nothing. Install borgmatic, name its program"
-            " in executable, or choose another method.",
-        )
+        _check_installable(packages, parameters["method"], account)
+    borgmatic = _borgmatic(method, parameters, virtualenv)
     versions = _judge(find_program("borg"), None if build else borgmatic)
-    timer = _distribution_timer(parameters, account)
+    timer = _distribution_timer(parameters, account) if parameters["borgmatic"] else None
     if timer:
         timer.compare(_live_timer(), True, difference)
     if difference.changed and not module.check_mode:
@@ -307,6 +313,20 @@ def _method(parameters: dict[str, Any], account: Account) -> str:
     return str(method)
 
 
+def _borgmatic(method: Optional[str], parameters: dict[str, Any], virtualenv: VirtualEnvironment) -> Optional[str]:
+    """The program, as it is or will be; None where it is not wanted."""
+    if method in (None, "package", "venv"):
+        return {"package": PACKAGED_BORGMATIC, "venv": virtualenv.program}.get(method or "")
+    program = find_program(parameters["executable"])
+    if program is None:
+        raise Failure(
+            "borg_missing",
+            f"There is no {parameters['executable']}, and method: none installs nothing. Install borgmatic, name its program"
+            " in executable, or choose another method.",
+        )
+    return program
+
+
 def _debian() -> float:
     """The release of this Debian; that which is no release yet is newer than all; 0 is no Debian."""
     try:
@@ -334,7 +354,7 @@ def _must_build(virtualenv: VirtualEnvironment, difference: Difference) -> bool:
     return True
 
 
-def _missing_packages(method: str, virtualenv: VirtualEnvironment, build: bool) -> list[str]:
+def _missing_packages(method: Optional[str], virtualenv: VirtualEnvironment, build: bool) -> list[str]:
     missing = []
     if find_program("borg") is None:
         missing.append("borgbackup")

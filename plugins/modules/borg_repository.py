@@ -164,7 +164,8 @@ settings:
     additional_free_space: 2000000000
 assumed:
   description:
-    - Whether C(changed) is an assumption because Borg is not installed yet; in check mode only.
+    - Whether C(changed) is an assumption, in check mode only. Borg is not installed yet, or the server does not let this client in
+      yet, or has no Borg yet, or its host key is not pinned yet.
   returned: success
   type: bool
   sample: false
@@ -215,7 +216,12 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         return _ensure_absent(module, borg)
     if borg.program is None and module.check_mode:
         return _result(borg, Difference(), exists=True, created=True, encryption=_encryption(parameters), assumed=True)
-    found = _find(borg, parameters)
+    try:
+        found = _find(borg, parameters)
+    except Failure as failure:
+        if module.check_mode and _awaits_access(borg, failure):
+            return _result(borg, Difference(), exists=True, created=True, encryption=_encryption(parameters), assumed=True)
+        raise
     if found is None:
         return _create(module, borg, settings)
     return _update(module, borg, settings, found)
@@ -277,6 +283,12 @@ def _find(borg: Borg, parameters: dict[str, Any]) -> Optional[repositories.Found
     if found is not None:
         _compare_encryption(borg, parameters, found.description.encryption)
     return found
+
+
+def _awaits_access(borg: Borg, failure: Failure) -> bool:
+    """Whether an earlier step, which check mode did not execute, may be all that is missing: a key that the server accepts, a
+    pinned host key, Borg on the server."""
+    return not borg.repository.is_local and (failure.error in ("auth", "borg_missing") or failure.reason == "unpinned")
 
 
 def _compare_encryption(borg: Borg, parameters: dict[str, Any], present: str) -> None:

@@ -25,6 +25,12 @@ class Diagnosis(NamedTuple):
 
 _CAUSES: tuple[tuple[str, Diagnosis], ...] = (
     (
+        r"Can't open user config file|Bad configuration option|Bad owner or permissions on|bad configuration options",
+        Diagnosis(
+            "invalid_argument", None, "ssh cannot read the configuration that rsh names: run borg_ssh_identity, or correct rsh."
+        ),
+    ),
+    (
         r"Could not resolve hostname",
         Diagnosis("unreachable", "name", "Its name cannot be resolved: correct it, or mend DNS."),
     ),
@@ -41,12 +47,25 @@ _CAUSES: tuple[tuple[str, Diagnosis], ...] = (
         Diagnosis("unreachable", "refused", "Nothing listens on this port: is sshd running there?"),
     ),
     (
-        r"timed out|No route to host|Network is unreachable",
+        r"timed out|No route to host|Network is unreachable|Timeout, server \S+ not responding",
         Diagnosis("unreachable", "timeout", "It does not answer: is it up, and does a firewall let SSH through?"),
+    ),
+    (
+        r"Not allowed at this time|Exceeded MaxStartups",
+        Diagnosis("unreachable", "closed", "Its sshd takes no more connections for a while: there were too many, or failed ones."),
     ),
     (
         r"command not found|: not found|No such file or directory",
         Diagnosis("borg_missing", None, "Borg is not installed there, or is not in PATH: see remote_path."),
+    ),
+    (
+        r"unexpected RPC data format",
+        Diagnosis(
+            "not_allowed",
+            None,
+            "It runs something else than borg serve for this key: correct the command in its authorized_keys, and the shell of"
+            " the account and what that prints at login.",
+        ),
     ),
 )
 _CLOSED = Diagnosis("unreachable", "closed", "The connection was closed: see the server's log of sshd and borg.")
@@ -72,8 +91,9 @@ def diagnose(location: Location, rsh: str, remote_path: str, said: str) -> Diagn
 
 
 def _cause(said: str) -> Optional[Diagnosis]:
-    # what ssh tells for debugging names files that need not exist
-    text = "\n".join(line for line in said.split("\n") if not line.startswith("debug"))
+    # what ssh tells for debugging, and of keys that it tries, names files that need not exist
+    aside = r"(?:Remote: )?(?:debug\d: |no such identity: |Warning: Identity file )"
+    text = "\n".join(line for line in said.split("\n") if not re.match(aside, line))
     return next((diagnosis for pattern, diagnosis in _CAUSES if re.search(pattern, text)), None)
 
 
@@ -95,7 +115,7 @@ def _about_host_key(said: str) -> str:
     """Which key the server shows and which one is pinned, in the words of ``ssh-keygen -l``."""
     shown = re.search(r"Server host key: (\S+ \S+)", said)
     got = f"It shows the host key {shown.group(1)}" if shown else "Its host key could not be verified"
-    pinned = re.search(r"Offending \S+ key in (\S+):(\d+)", said)
+    pinned = re.search(r"Offending \S+ key in (.+):(\d+)", said)
     if pinned is None:
         return f"{got}, and none is pinned for it here: pin the right one in known_hosts, once you know it from the server."
     path, number = pinned.group(1), int(pinned.group(2))

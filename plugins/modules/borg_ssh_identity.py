@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: borg_ssh_identity
 short_description: Provide a client with an SSH key and the host keys of its servers
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Ensures that a key pair, the pinned host keys of the servers, and a configuration of ssh that uses exactly these, exist for
     the account that runs this module.

@@ -29,6 +29,13 @@ SAID = [
     ("bash: line 1: borg: command not found", "borg_missing", None),
     ("sh: 1: borg: not found", "borg_missing", None),
     ("bash: line 1: /opt/borg: No such file or directory", "borg_missing", None),
+    ("Timeout, server 192.0.2.1 not responding.", "unreachable", "timeout"),
+    ("Not allowed at this time", "unreachable", "closed"),
+    ("Can't open user config file /nowhere: No such file or directory", "invalid_argument", None),
+    ("/etc/x: line 1: Bad configuration option: nonsense\n/etc/x: terminating, 1 bad configuration options", "invalid_argument", None),
+    ("Warning: Identity file /k not accessible: No such file or directory.\nb@h: Permission denied (publickey).", "auth", None),
+    ("no such identity: /k: No such file or directory\nConnection closed by 192.0.2.1 port 22", "unreachable", "closed"),
+    ("Got unexpected RPC data format from server:\nhello", "not_allowed", None),
     ("Connection closed by 192.0.2.1 port 22", "unreachable", "closed"),
     ("", "unreachable", "closed"),
 ]
@@ -91,7 +98,7 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHzJ2pQo7r6hX1gG6nXJqk8bVXcU0x0s9Xn1u7w9s2vL"
 
 
 def test_a_changed_host_key_is_told_with_the_one_that_is_expected(asked, tmp_path):
-    known = tmp_path / "known_hosts"
+    known = tmp_path / "known hosts"
     known.write_text(f"# comment\nh ssh-ed25519 {KEY} comment\n")
     asked.answer = (
         "debug1: Server host key: ssh-ed25519 SHA256:shown\n"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One machine of the lab: a container that boots systemd and holds a copy of the collection."""
+"""One machine of the lab: a container that boots systemd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lab import pypi
 from lab.engine import LabError, call
 from lab.images import Image, copy_pip_settings
 
-NETWORK = "fleetbackup-lab"
 TREE = "/root/ansible_collections/fleetbackup/borg"
 BOOT_SECONDS = 90
 # --privileged and --cap-add=ALL fail where the machine itself lacks a capability; this boots systemd on both cgroup layouts.
@@ -32,19 +31,22 @@ CAPABILITIES = {
 
 
 class Container:
-    """A machine with a name. Its image decides what is installed on it."""
+    """A machine with a name. Its image decides what is installed on it; in its network it is found by its hostname."""
 
-    def __init__(self, name: str, image: Image) -> None:
+    def __init__(self, name: str, image: Image, *, network: str, hostname: str = "", options: tuple[str, ...] = ()) -> None:
         self.name = name
         self.image = image
+        self.network = network
+        self.hostname = hostname or name
+        self.options = options
 
     def boot(self) -> None:
         """Start the machine afresh and wait until systemd has finished booting."""
         self.remove()
         fuse = ["--device=/dev/fuse"] if Path("/dev/fuse").exists() else []
         proxies = [f"--env={key}={value}" for key, value in pypi.proxies().items()]
-        call(["docker", "run", "--detach", f"--name={self.name}", f"--hostname={self.name}", f"--network={NETWORK}",
-              *BOOT, *_capabilities(), *fuse, *proxies, self.image.tag, "/lib/systemd/systemd"])
+        call(["docker", "run", "--detach", f"--name={self.name}", f"--hostname={self.hostname}", f"--network={self.network}",
+              f"--network-alias={self.hostname}", *BOOT, *_capabilities(), *fuse, *proxies, *self.options, self.image.tag, "/lib/systemd/systemd"])
         self._wait_for_systemd()
         # systemd needs this for unit credentials; Docker mounts the root privately.
         self.call("mount", "--make-rshared", "/")
@@ -93,17 +95,22 @@ class Container:
                        "With many containers on one machine, sysctl fs.inotify.max_user_instances may be too low.")
 
 
-def remove_all(prefix: str) -> None:
-    """Remove every machine whose name begins so."""
-    names = call(["docker", "ps", "--all", "--filter", f"name=^{prefix}-", "--format={{.Names}}"]).split()
+def remove_all(chosen: str) -> None:
+    """Remove every machine that a filter of `docker ps` chooses."""
+    names = call(["docker", "ps", "--all", f"--filter={chosen}", "--format={{.Names}}"]).split()
     if names:
         call(["docker", "rm", "--force", "--volumes", *names])
 
 
-def ensure_network() -> None:
-    """Have the network in which the machines find each other by name."""
-    if not call(["docker", "network", "ls", "--quiet", f"--filter=name=^{NETWORK}$"]).strip():
-        call(["docker", "network", "create", NETWORK])
+def ensure_network(name: str) -> None:
+    """Have the network in which the machines of a lab find each other by name."""
+    if not call(["docker", "network", "ls", "--quiet", f"--filter=name=^{name}$"]).strip():
+        call(["docker", "network", "create", name])
+
+
+def remove_network(name: str) -> None:
+    """Remove the network, unless somebody's own machine is in it."""
+    subprocess.run(["docker", "network", "rm", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def _capabilities() -> list[str]:

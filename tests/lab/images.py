@@ -8,6 +8,8 @@ bare      a machine as Debian installs it, with systemd and nothing of ours
 ansible   bare, and the virtual environment /opt/ansible from which Ansible runs
 test      ansible, and borg and borgmatic: where the integration targets run
 tools     ansible, and the linters, an older ansible-core, ansible-test's environments
+borg      bare, and the distribution's borg: a node of a fleet that need not install it first
+controller  bare, and Ansible with molecule: from where a fleet is driven
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from lab.engine import LabError, call, install
 
 REPOSITORY = "fleetbackup-lab"
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
-PARENTS = {"bare": None, "ansible": "bare", "test": "ansible", "tools": "ansible"}
+PARENTS = {"bare": None, "ansible": "bare", "test": "ansible", "tools": "ansible", "borg": "bare", "controller": "bare"}
 REQUIREMENTS = {
     "bare": (),
     "ansible": ("ansible.txt",),
     "test": ("borgmatic.txt",),
     "tools": ("older.txt", "lint.txt", "importer.txt"),
+    "borg": (),
+    "controller": ("molecule.txt",),
 }
 LABEL = "fleetbackup.recipe"
 PULL_SECONDS = 120

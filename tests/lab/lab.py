@@ -11,11 +11,14 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.containers import Container, ensure_network, remove_all
-from lab.engine import Engine
+from lab import fleet
+from lab.containers import TREE, Container, ensure_network, remove_all, remove_network
+from lab.engine import Engine, call
 from lab.images import Image
 
 HOSTS = ("debian12", "debian13")
+CONTROLLER_HOST = "debian13"
+SOCKET = "/var/run/docker.sock"
 
 
 class Lab:
@@ -27,25 +30,31 @@ class Lab:
         self.keep = keep
         self.engine = Engine(root / ".cache")
         self.started_engine = False
+        self.is_open = False
         self.machines: list[Container] = []
 
     def open(self) -> None:
         """Have a Docker Engine and a network in it."""
         self.started_engine = self.engine.ensure()
-        ensure_network()
+        ensure_network(self.name)
+        self.is_open = True
 
     def close(self) -> None:
         """Remove the machines of this run and end the engine, if this run started it."""
         if self.keep:
             return
-        for machine in self.machines:
-            machine.remove()
+        if self.is_open:
+            for machine in self.machines:
+                machine.remove()
+            fleet.down(self.name)
+            remove_network(self.name)
         if self.started_engine:
             self.engine.stop()
 
     def remove_all(self) -> None:
         """Remove every machine of this name, also those that an earlier run kept."""
-        remove_all(self.name)
+        remove_all(f"name=^{self.name}-")
+        remove_network(self.name)
 
     def image(self, host: str, layer: str) -> Image:
         """An up-to-date image; a second run that wants it meanwhile waits instead of building it too."""
@@ -57,7 +66,30 @@ class Lab:
     def machine(self, host: str, layer: str, *, fresh: bool = False) -> Container:
         """A booted machine with the present state of the collection on it."""
         image = self.image(host, layer)
-        machine = Container("-".join([self.name, *([] if layer == "test" else [layer]), host]), image)
+        name = "-".join([self.name, *([] if layer == "test" else [layer]), host])
+        return self._booted(Container(name, image, network=self.name), fresh)
+
+    def controller(self) -> Container:
+        """The machine with Ansible on it that boots a fleet beside itself, through the engine of this one, and drives it over SSH."""
+        environment = {
+            "LAB_NAME": self.name,
+            "LANG": "C.UTF-8",
+            "PATH": "/opt/molecule/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "ANSIBLE_COLLECTIONS_PATH": "/root",
+        }
+        options = (f"--volume={SOCKET}:{SOCKET}", "--workdir=/root", *(f"--env={name}={value}" for name, value in environment.items()))
+        image = self.image(CONTROLLER_HOST, "controller")
+        return self._booted(Container(f"{self.name}-controller", image, network=self.name, hostname="controller", options=options))
+
+    def boot_fleet(self) -> str:
+        """Boot the fleet of the controller's own inventory, at first that of the lab; returns who is where."""
+        for host in HOSTS:
+            self.image(host, "bare")
+        controller = self.controller()
+        controller.call("cp", "--update=none", f"{TREE}/tests/lab/inventory.yml", "/root/inventory.yml")
+        return call(controller.argv("python3", "-m", "lab.fleet", "up", "/root/inventory.yml", directory=f"{TREE}/tests"))
+
+    def _booted(self, machine: Container, fresh: bool = False) -> Container:
         self.machines.append(machine)
         if fresh or not (self.keep and machine.runs()):
             machine.boot()

@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 RUN := python3 tests/run.py
 # A command line such as `make test-integration HOSTS=debian13` reaches the runner as environment variables.
-export HOSTS TARGETS KEEP LAB_NAME
+export HOSTS TARGETS SCENARIO KEEP LAB_NAME
 
 .PHONY: help
 help: ## Show this list
@@ -39,21 +39,37 @@ test-unit: ## Run the unit tests on four releases of ansible-core
 test-integration: ## Run the integration targets; narrow with TARGETS="a b" HOSTS=debian13
 	@$(RUN) integration
 
+.PHONY: test-molecule
+test-molecule: ## Run the molecule scenarios; narrow with SCENARIO="a b"
+	@$(RUN) molecule
+
 .PHONY: bench
 bench: ## Measure what the modules cost
 	@$(RUN) bench
 
-.PHONY: lab-up
-lab-up: ## Boot the test machines and leave them running
-	@$(RUN) lab-up
+.PHONY: lab
+lab: ## Boot a backup server, two clients and their controller, to play with
+	@$(RUN) lab
+
+.PHONY: lab-shell
+lab-shell: ## Open a shell on the controller of the lab
+	@docker exec -it $(or $(LAB_NAME),fleetbackup-lab)-controller bash
 
 .PHONY: lab-down
-lab-down: ## Remove the test machines
+lab-down: ## Remove the lab
 	@$(RUN) lab-down
 
-.PHONY: lab-image
-lab-image: ## Build the images of the test machines
-	@$(RUN) lab-image
+.PHONY: test-machines
+test-machines: ## Boot the test machines and leave them running
+	@$(RUN) machines
+
+.PHONY: test-machines-down
+test-machines-down: ## Remove the test machines
+	@$(RUN) machines-down
+
+.PHONY: test-images
+test-images: ## Build the images of the test machines
+	@$(RUN) images
 
 .PHONY: clean
 clean: ## Remove test machines, images, caches and logs

@@ -4,9 +4,10 @@
 
 """Runs the tests of the collection: python3 tests/run.py SUITE
 
-Suites: lint, sanity, unit, integration, all, bench; lab-up, lab-down, clean for work on the tests themselves.
-Environment: HOSTS="debian12 debian13" and TARGETS="one two" narrow a run, KEEP=1 keeps its machines for the next,
-LAB_NAME names them (several checkouts can share one Docker Engine).
+Suites: lint, sanity, unit, integration, molecule, all, bench; machines, machines-down, images, clean for work on the tests
+themselves; lab and lab-down for a fleet to play with.
+Environment: HOSTS="debian12 debian13", TARGETS="one two" and SCENARIO="one two" narrow a run, KEEP=1 keeps its machines for the
+next, LAB_NAME names them (several checkouts can share one Docker Engine).
 """
 
 from __future__ import annotations
@@ -22,19 +23,31 @@ from pathlib import Path
 import suites
 from lab import images
 from lab.engine import LabError
-from lab.lab import HOSTS, Lab
+from lab.lab import CONTROLLER_HOST, HOSTS, Lab
 from report import Outcome, Report, Step
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ("lint", "unit", "sanity", "integration")
-LAB = ("lab-image", "lab-up", "lab-down", "clean")
+WITH_TOOLS = ("lint", "unit", "sanity")
+TESTS = (*WITH_TOOLS, "integration", "molecule")
+LAB = ("images", "machines", "machines-down", "lab", "lab-down", "clean")
+LAB_NAMES = {"lab": "fleetbackup-lab", "lab-down": "fleetbackup-lab"}
+STAYS = ("machines", "lab")
+NEXT = """\
+Next:
+  make lab-shell     # a shell on the controller, in whose home inventory.yml lies; there:
+  ansible -i inventory.yml all -m ansible.builtin.ping
+  ansible-playbook -i inventory.yml fleetbackup.borg.site --check --diff
+  ssh client1
+And here: make lab after a change of the collection copies it anew; make lab-down removes everything.
+"""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=[*TESTS, "all", "bench", *LAB])
     suite = parser.parse_args().suite
-    lab = Lab(ROOT, name=os.environ.get("LAB_NAME") or "fleetbackup-test", keep=bool(os.environ.get("KEEP")) or suite == "lab-up")
+    name = os.environ.get("LAB_NAME") or LAB_NAMES.get(suite, "fleetbackup-test")
+    lab = Lab(ROOT, name=name, keep=bool(os.environ.get("KEEP")) or suite in STAYS)
     # A terminated run tidies up as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -50,19 +63,23 @@ def main() -> int:
 
 def _test(lab: Lab, chosen: tuple[str, ...]) -> int:
     targets = _targets() if "integration" in chosen else []
+    scenarios = _scenarios() if "molecule" in chosen else []
     hosts = _hosts() if chosen != ("lint",) else [suites.LINT_HOST]
     report = Report(ROOT / ".cache" / "logs" / lab.name)
     try:
         report.run("machine", [Step("docker engine", lambda _log: lab.open() or Outcome(), needed=True)])
         if not report.failed:
-            _run_lanes(report, {host: _steps(suites.Suites(lab), host, chosen, targets) for host in hosts})
+            lanes = {host: _steps(suites.Suites(lab), host, chosen, targets) for host in hosts}
+            if scenarios:
+                lanes["molecule"] = suites.Suites(lab).molecule(scenarios)
+            _run_lanes(report, lanes)
     finally:
         lab.close()
     return report.close()
 
 
 def _steps(suite: suites.Suites, host: str, chosen: tuple[str, ...], targets: list[str]) -> list[Step]:
-    with_tools = [step for name in chosen if name != "integration" for step in getattr(suite, name)(host)]
+    with_tools = [step for name in chosen if name in WITH_TOOLS for step in getattr(suite, name)(host)]
     with_borg = suite.integration(host, targets)
     return [
         *(suite.prepare(host, "tools") if with_tools else []), *with_tools,
@@ -86,6 +103,10 @@ def _targets() -> list[str]:
     return _chosen("TARGETS", suites.all_targets(ROOT))
 
 
+def _scenarios() -> list[str]:
+    return _chosen("SCENARIO", suites.all_scenarios(ROOT))
+
+
 def _chosen(variable: str, known: tuple[str, ...] | list[str]) -> list[str]:
     """The names in an environment variable, or all; an unknown one is an error."""
     names = os.environ.get(variable, "").split() or list(known)
@@ -97,16 +118,20 @@ def _chosen(variable: str, known: tuple[str, ...] | list[str]) -> list[str]:
 
 def _care_for(lab: Lab, wish: str) -> int:
     lab.open()
-    if wish == "lab-image":
+    if wish == "images":
         for host in _hosts():
-            print(*(lab.image(host, layer).tag for layer in ("test", "tools")))
+            print(*(lab.image(host, layer).tag for layer in ("test", "tools", "borg")))
+        print(lab.image(CONTROLLER_HOST, "controller").tag)
         lab.close()
-    elif wish == "lab-up":
+    elif wish == "machines":
         for host in _hosts():
             print(lab.machine(host, "test").name)
+    elif wish == "lab":
+        print(lab.boot_fleet(), NEXT, sep="\n", end="")
     else:
         lab.remove_all()
         if wish == "clean":
+            Lab(ROOT, name=LAB_NAMES["lab"], keep=False).remove_all()
             images.remove_all()
         lab.engine.stop()
     if wish == "clean":

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import IO
 
 from lab.containers import TREE, Container
-from lab.lab import Lab
+from lab.lab import CONTROLLER_HOST, HOSTS, Lab
 from report import Outcome, Step
 
 STEP_SECONDS = 1800
 COLLECTIONS = "/root"
 LINT_HOST = "debian13"
+# Where molecule's scenarios are.
+SCENARIOS = ("extensions/molecule/*/molecule.yml", "tests/*/molecule.yml")
 PLUGINS = "ansible_collections.fleetbackup.borg.plugins"
 # Which ansible-core /opt/ansible and /opt/older hold (tests/requirements/ansible.txt and older.txt).
 CORES = {"debian12": {"ansible": "2.19", "older": "2.18"}, "debian13": {"ansible": "2.21", "older": "2.20"}}
@@ -61,24 +63,38 @@ class Suites:
 
     def prepare(self, host: str, layer: str) -> list[Step]:
         """The machine of an image, `tools` or `test`; without it, no further step of the lane makes sense."""
-        def build(_log: IO[bytes]) -> Outcome:
-            self.lab.image(host, layer)
-            return Outcome()
-
         def boot(_log: IO[bytes]) -> Outcome:
             self._machines[host, layer] = self.lab.machine(host, layer)
             return Outcome()
-        return [Step(f"image {layer}", build, needed=True), Step(f"machine {layer}", boot, needed=True)]
+        return [self._image(host, layer, f"image {layer}"), Step(f"machine {layer}", boot, needed=True)]
 
     def integration(self, host: str, targets: list[str]) -> list[Step]:
         """One step for each integration target."""
         return [Step(f"target {name}", lambda log, name=name: self._target(host, name, log)) for name in targets]
+
+    def molecule(self, scenarios: list[str]) -> list[Step]:
+        """One step for each scenario, all on one controller that boots each one's machines afresh."""
+        def boot(_log: IO[bytes]) -> Outcome:
+            self._machines["molecule", "controller"] = self.lab.controller()
+            return Outcome()
+        return [
+            *(self._image(host, layer, f"image {layer} {host}") for host in HOSTS for layer in ("bare", "borg")),
+            self._image(CONTROLLER_HOST, "controller", "image controller"),
+            Step("machine controller", boot, needed=True),
+            *(Step(f"scenario {name}", lambda log, name=name: self._scenario(name, log)) for name in scenarios),
+        ]
 
     def bench(self, host: str) -> int:
         """Run the benchmark inside, its output on this terminal; returns its exit code."""
         machine = self._machines[host, "test"]
         argv = machine.argv("python3", "tests/bench/run.py", directory=TREE, environment=_controller())
         return subprocess.run(argv, check=False).returncode
+
+    def _image(self, host: str, layer: str, name: str) -> Step:
+        def build(_log: IO[bytes]) -> Outcome:
+            self.lab.image(host, layer)
+            return Outcome()
+        return Step(name, build, needed=True)
 
     def _tool(self, host: str, name: str, command: str, environment: dict[str, str]) -> Step:
         def work(log: IO[bytes]) -> Outcome:
@@ -91,11 +107,20 @@ class Suites:
         results = f"/tmp/unit-{environment}.xml"
         command = [f"/opt/{environment}/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "--junitxml", results, "tests/unit"]
         rc = _execute(machine, command, {"PYTHONPATH": COLLECTIONS, "PYTHONDONTWRITEBYTECODE": "1"}, log)
-        suite = xml.etree.ElementTree.fromstring(machine.call("cat", results)).find("testsuite")
-        total, *bad = (int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped"))
-        # A skipped test proves nothing, so it counts as failed; so does a run that broke off.
-        failed = sum(bad)
-        return Outcome(passed=total - failed, failed=failed or int(rc != 0), note=f"{bad[2]} skipped" if bad[2] else "")
+        return _counted(machine, results, rc)
+
+    def _scenario(self, name: str, log: IO[bytes]) -> Outcome:
+        machine = self._machines["molecule", "controller"]
+        results = f"/tmp/molecule/{name}.xml"
+        # The machines of the last scenario stay for whoever wants to look, until the next begins.
+        commands = f"rm -f {results}; molecule destroy -s {name}; molecule test -s {name} --destroy=never"
+        environment = {
+            "MOLECULE_GLOB": next(pattern for pattern in SCENARIOS if (self.lab.root / pattern.replace("*", name)).is_file()),
+            "MOLECULE_COMMAND_BORDERS": "false", "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1",
+        }
+        rc = _execute(machine, ["bash", "-euc", commands], environment, log)
+        # One is common to all scenarios; the others are its own.
+        return _counted(machine, results, rc, least=2)
 
     def _target(self, host: str, name: str, log: IO[bytes]) -> Outcome:
         bare = "bare" in aliases(self.lab.root, name)
@@ -123,6 +148,11 @@ def all_targets(root: Path) -> list[str]:
     return [path.name for path in directories if not path.name.startswith("setup_") and "hidden" not in aliases(root, path.name)]
 
 
+def all_scenarios(root: Path) -> list[str]:
+    """The names of molecule's scenarios."""
+    return sorted(path.parent.name for pattern in SCENARIOS for path in root.glob(pattern))
+
+
 def aliases(root: Path, target: str) -> set[str]:
     """The words of a target's `aliases` file."""
     path = root / "tests/integration/targets" / target / "aliases"
@@ -135,6 +165,19 @@ def _execute(machine: Container, command: list[str], environment: dict[str, str]
     """Run a command in the tree of a machine, its output into the log; a process that hangs is ended inside."""
     argv = machine.argv("timeout", "--kill-after=10", str(STEP_SECONDS), *command, directory=TREE, environment=environment)
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+
+
+def _counted(machine: Container, results: str, rc: int, least: int = 1) -> Outcome:
+    """What pytest's result file says; a run that ended without one, or with too few tests, has failed."""
+    written = machine.call("sh", "-c", f"cat {results} 2>/dev/null || echo '<none/>'")
+    suite = xml.etree.ElementTree.fromstring(written).find("testsuite")
+    if suite is None:
+        return Outcome(failed=1, note=f"exit code {rc}, no result")
+    total, *bad = (int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped"))
+    # A skipped test proves nothing, so it counts as failed; so does a run that broke off.
+    failed = sum(bad)
+    notes = [f"{bad[2]} skipped"] * bool(bad[2]) + ["too few tests"] * (total < least)
+    return Outcome(passed=total - failed, failed=failed or int(rc != 0 or total < least), note=", ".join(notes))
 
 
 def _controller() -> dict[str, str]:

@@ -57,7 +57,7 @@ class KeyPair:
         self._beside = self._read_public()
         if self.public is None and may_run:
             self.public = self._ask()
-        if self.public is not None and self._beside is not None and self._beside.bare == self.public.bare:
+        if self._is_beside:
             self.public = self._beside  # with its comment
 
     @property
@@ -84,7 +84,9 @@ class KeyPair:
             os.chmod(self.path, 0o600)
         if self.public is None:
             self.public = self._ask()
-        if self._beside is None or self._beside.bare != self.public.bare:
+        if self._is_beside:
+            self.public = self._beside
+        else:
             write_atomically(self.public_path, f"{self.public}\n".encode(), mode=0o644)
 
     def remove(self) -> None:
@@ -97,6 +99,10 @@ class KeyPair:
     def must_close(self) -> bool:
         """Whether others could read the private key."""
         return self._mode is not None and bool(self._mode & 0o077)
+
+    @property
+    def _is_beside(self) -> bool:
+        return self.public is not None and self._beside is not None and self._beside.bare == self.public.bare
 
     def _read_public(self) -> Optional[PublicKey]:
         try:

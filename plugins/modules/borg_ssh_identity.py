@@ -173,7 +173,7 @@ ssh_command:
   type: str
   sample: ssh -F /root/.ssh/fleetbackup_config
 servers:
-  description: The servers in the order in which they were given. Predicted in check mode, but for a key that would be made.
+  description: The servers in the order in which they were given. Predicted in check mode.
   returned: success
   type: list
   elements: dict
@@ -185,7 +185,7 @@ servers:
       description: As it was given.
       type: int
     public_key:
-      description: The public key that this client shows it.
+      description: The public key that this client shows it. V(null) in check mode where a key would be made.
       type: str
     pinned:
       description: Whether a host key of it is pinned.

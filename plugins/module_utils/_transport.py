@@ -16,7 +16,11 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._location import 
 
 
 class Diagnosis(NamedTuple):
-    """What ssh said: a word, a finer reason, and advice."""
+    """What ssh said: a word, a finer reason, and advice.
+
+    :ivar reason: ``unreachable``: name, refused, timeout, closed; ``host_key``: unpinned, changed; ``invalid_argument``:
+        unconfigured.
+    """
 
     error: str
     reason: Optional[str]
@@ -25,7 +29,11 @@ class Diagnosis(NamedTuple):
 
 _CAUSES: tuple[tuple[str, Diagnosis], ...] = (
     (
-        r"Can't open user config file|Bad configuration option|Bad owner or permissions on|bad configuration options",
+        r"Can't open user config file",
+        Diagnosis("invalid_argument", "unconfigured", "The file that rsh names does not exist: run borg_ssh_identity, or correct rsh."),
+    ),
+    (
+        r"Bad configuration option|Bad owner or permissions on|bad configuration options",
         Diagnosis(
             "invalid_argument", None, "ssh cannot read the configuration that rsh names: run borg_ssh_identity, or correct rsh."
         ),
@@ -85,9 +93,9 @@ def diagnose(location: Location, rsh: str, remote_path: str, said: str) -> Diagn
     """
     diagnosis = _cause(said)
     if diagnosis is None or diagnosis.error == "host_key":
-        said = _ask_ssh(location, rsh, remote_path)
-        diagnosis = _cause(said) or diagnosis or _CLOSED
-    return diagnosis._replace(advice=_about_host_key(said)) if diagnosis.error == "host_key" else diagnosis
+        said = f"{said}\n{_ask_ssh(location, rsh, remote_path)}"
+        diagnosis = _cause(said) or _CLOSED
+    return _host_key(said) if diagnosis.error == "host_key" else diagnosis
 
 
 def _cause(said: str) -> Optional[Diagnosis]:
@@ -111,15 +119,17 @@ def _ask_ssh(location: Location, rsh: str, remote_path: str) -> str:
         return failure.msg if failure.error != "timeout" else "timed out"
 
 
-def _about_host_key(said: str) -> str:
+def _host_key(said: str) -> Diagnosis:
     """Which key the server shows and which one is pinned, in the words of ``ssh-keygen -l``."""
     shown = re.search(r"Server host key: (\S+ \S+)", said)
     got = f"It shows the host key {shown.group(1)}" if shown else "Its host key could not be verified"
     pinned = re.search(r"Offending \S+ key in (.+):(\d+)", said)
     if pinned is None:
-        return f"{got}, and none is pinned for it here: pin the right one in known_hosts, once you know it from the server."
+        advice = f"{got}, and none is pinned for it here: pin the right one in known_hosts, once you know it from the server."
+        return Diagnosis("host_key", "changed" if "HAS CHANGED" in said else "unpinned", advice)
     path, number = pinned.group(1), int(pinned.group(2))
-    return f"{got}; expected is {_pinned_key(path, number)} ({path} line {number}): find out why before you pin another."
+    expected = f"{_pinned_key(path, number)} ({path} line {number})"
+    return Diagnosis("host_key", "changed", f"{got}; expected is {expected}: find out why before you pin another.")
 
 
 def _pinned_key(path: str, number: int) -> str:

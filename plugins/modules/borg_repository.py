@@ -288,7 +288,9 @@ def _find(borg: Borg, parameters: dict[str, Any]) -> Optional[repositories.Found
 def _awaits_access(borg: Borg, failure: Failure) -> bool:
     """Whether an earlier step, which check mode did not execute, may be all that is missing: a key that the server accepts, a
     pinned host key, Borg on the server."""
-    return not borg.repository.is_local and (failure.error in ("auth", "borg_missing") or failure.reason == "unpinned")
+    if borg.repository.is_local:
+        return False
+    return failure.error in ("auth", "borg_missing") or failure.reason in ("unconfigured", "unpinned")
 
 
 def _compare_encryption(borg: Borg, parameters: dict[str, Any], present: str) -> None:

@@ -1,0 +1,337 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: borg_authorized_keys
+short_description: Let clients into a backup server, each only to its own repositories
+version_added: 0.1.0
+description:
+  - Ensures that an account's C(authorized_keys) holds these clients and nobody else. One launch serves thousands of them.
+  - Whatever a client asks for, sshd runs C(borg serve) with the limits given here. It has no shell, no terminal, no forwarding.
+  - The module owns the whole file and replaces it in one step. The mode of a file that only its owner may write stays as it is.
+  - Everything is checked before anything changes.
+extends_documentation_fragment:
+  - fleetbackup.borg.attributes
+  - fleetbackup.borg.attributes.actiongroup_borg
+options:
+  user:
+    description:
+      - The account on the backup server. This module runs as root or as this account.
+    type: str
+    required: true
+  path:
+    description:
+      - The file. By default C(.ssh/authorized_keys) in the account's home; a missing C(.ssh) is made. A link is refused.
+    type: path
+  directory:
+    description:
+      - The pool, which all repositories are below. By default the account's home.
+    type: path
+  clients:
+    description:
+      - The clients. Those that are neither here nor in O(retain) lose their access. Their repositories stay.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Names the client; 1 to 64 letters, digits, C(.), C(_), C(-) and C(:), of which the first is a letter, a digit or C(_).
+        type: str
+        required: true
+      public_keys:
+        description:
+          - Its public keys, each as in its C(.pub) file; two while a key is replaced. Types are ed25519, ECDSA, those of
+            security keys, and RSA from 2048 bits on. No two clients may have the same key.
+        type: list
+        elements: str
+        required: true
+      repositories:
+        description:
+          - The paths of its repositories, absolute or relative to O(directory). It can create them, and reach nothing else.
+        type: list
+        elements: str
+        default: []
+      paths:
+        description:
+          - Instead of O(clients[].repositories), paths in which it may reach everything, such as C(.) for all of O(directory). For
+            an identity that maintains the repositories of others.
+        type: list
+        elements: str
+        default: []
+      append_only:
+        description:
+          - Whether it can only add. What it deletes can be brought back until somebody else compacts the repository.
+        type: bool
+        default: true
+      storage_quota:
+        description:
+          - How much each of its repositories may hold, in borg's decimal units, such as V(50G); at least 10M. By default, or with
+            an empty text, whatever the repository's own settings say.
+        type: str
+      from:
+        description:
+          - Addresses, networks or patterns of sshd that it has to come from. By default any.
+        type: list
+        elements: str
+        default: []
+  retain:
+    description:
+      - Names of clients whose lines stay as they are, where O(clients) does not say otherwise. For those that a run knows nothing
+        of. A name that has no line is no error.
+    type: list
+    elements: str
+    default: []
+  exclusive:
+    description:
+      - Whether lines that are not this module's, comments included, are removed. Otherwise they make it fail.
+    type: bool
+    default: false
+  borg:
+    description:
+      - Borg on the server, a name or a path.
+    type: str
+    default: borg
+  host_id:
+    description:
+      - The server's C(BORG_HOST_ID). With it borg knows its own stale locks again when the name or the network card of the
+        server changes. By default borg makes one up.
+    type: str
+  umask:
+    description:
+      - The mask for what borg writes, three octal digits in quotes.
+    type: str
+    default: "077"
+notes:
+  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid), C(cmd)
+    and C(stderr).
+seealso:
+  - module: fleetbackup.borg.borg_pool
+  - module: fleetbackup.borg.borg_sshd
+author:
+  - The fleetbackup.borg maintainers (@fleetbackup)
+"""
+
+EXAMPLES = r"""
+- name: Let two clients in
+  fleetbackup.borg.borg_authorized_keys:
+    user: borg
+    directory: /srv/borg
+    clients:
+      - name: web1.example.org
+        public_keys: ["{{ web1_public_key }}"]
+        repositories: [web1.example.org]
+        storage_quota: 50G
+      - name: db1.example.org
+        public_keys: ["{{ db1_public_key }}", "{{ db1_next_public_key }}"]
+        repositories: [db1.example.org, db1.example.org-dumps]
+        from: [192.0.2.0/24]
+
+- name: Let one identity maintain all repositories, and keep the clients
+  fleetbackup.borg.borg_authorized_keys:
+    user: borg
+    directory: /srv/borg
+    clients:
+      - name: maintenance
+        public_keys: ["{{ maintenance_public_key }}"]
+        paths: [.]
+        append_only: false
+    retain: "{{ groups['borg_clients'] }}"
+"""
+
+RETURN = r"""
+path:
+  description: The file. Predicted in check mode.
+  returned: success
+  type: str
+  sample: /home/borg/.ssh/authorized_keys
+clients:
+  description: The names of the clients that have a line afterwards, sorted. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [db1.example.org, web1.example.org]
+added:
+  description: The names of those that had none before. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [web1.example.org]
+changed_clients:
+  description: The names of those whose lines were changed. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [db1.example.org]
+removed:
+  description: The names of those that have none any more. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+retained:
+  description: The names of those whose lines stayed because of O(retain). Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+assumed:
+  description: Whether check mode could not know, because an earlier step was not executed (there is no such account yet).
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys import (
+    Client,
+    Present,
+    Serving,
+    check_retained,
+    parse_clients,
+    read,
+    render,
+)
+from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile
+from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
+from ansible_collections.fleetbackup.borg.plugins.module_utils._module import HIDDEN, run_module
+
+
+def main() -> None:
+    run_module(
+        ensure,
+        {
+            "user": {"type": "str", "required": True},
+            "path": {"type": "path"},
+            "directory": {"type": "path"},
+            "clients": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "public_keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
+                    "repositories": {"type": "list", "elements": "str", "default": []},
+                    "paths": {"type": "list", "elements": "str", "default": []},
+                    "append_only": {"type": "bool", "default": True},
+                    "storage_quota": {"type": "str"},
+                    "from": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "retain": {"type": "list", "elements": "str", "default": []},
+            "exclusive": {"type": "bool", "default": False},
+            "borg": {"type": "str", "default": "borg"},
+            "host_id": {"type": "str"},
+            "umask": {"type": "str", "default": "077"},
+        },
+    )
+
+
+def ensure(module: AnsibleModule) -> dict[str, Any]:
+    """Bring the file about; the module's result."""
+    parameters = module.params
+    account = Account.named(parameters["user"])
+    path = parameters["path"] or f"{account.home}/.ssh/authorized_keys"
+    if not path.startswith("/"):
+        raise Failure("invalid_argument", f"path: {path!r} is no absolute path; for example /etc/ssh/keys/borg.")
+    wanted = _wanted(parameters, account)
+    file = KeysFile(path, account)
+    missing = _missing(account, file)
+    if missing is not None and not module.check_mode:
+        raise missing
+    present = read(file.text, wanted)
+    if present.foreign and not parameters["exclusive"]:
+        raise _foreign(path, present)
+    given = {client.name for client in wanted}
+    retained = sorted({*parameters["retain"]} - given & {*present.lines})
+    check_retained(wanted, present, retained)
+    text = render(wanted, {name: present.lines[name] for name in retained})
+    difference = Difference()
+    file.compare(difference)
+    changes = _compare(wanted, present, retained, difference)
+    if text != file.text and not difference.changed:
+        difference.add(f"{path}: layout", "other lines or another order", "as this module writes it")
+    if difference.changed and not module.check_mode:
+        file.write(text)
+    return {
+        "changed": difference.changed or missing is not None,
+        "assumed": missing is not None,
+        "diff": difference.as_diff(),
+        "path": path,
+        "clients": sorted([*given, *retained]),
+        **changes,
+        "retained": retained,
+    }
+
+
+def _wanted(parameters: dict[str, Any], account: Account) -> list[Client]:
+    serving = Serving(parameters["borg"], parameters["host_id"], parameters["umask"])
+    try:
+        return parse_clients(parameters["clients"], parameters["directory"] or account.home, serving)
+    except Failure:
+        # -vvv shows the arguments, and somebody may have given a private key for a public one
+        parameters["clients"] = HIDDEN
+        raise
+
+
+def _missing(account: Account, file: KeysFile) -> Optional[Failure]:
+    if account.uid is None:
+        return Failure("invalid_argument", f"user: there is no account {account.name}; create it first.")
+    return file.missing
+
+
+def _foreign(path: str, present: Present) -> Failure:
+    numbers = ", ".join(map(str, present.foreign[:20])) + (" …" if len(present.foreign) > 20 else "")
+    return Failure(
+        "unsafe",
+        f"{path} holds {len(present.foreign)} lines that are not this module's (line {numbers}). Whoever has such a key may get"
+        " in without a restriction. Give them as clients, or let them be removed with exclusive: true.",
+    )
+
+
+def _compare(
+    wanted: list[Client], present: Present, retained: list[str], difference: Difference
+) -> dict[str, list[str]]:
+    """Note which clients differ; their names."""
+    after = {client.name: client for client in wanted}
+    changed = []
+    for name, client in after.items():
+        lines = present.lines.get(name)
+        if lines is not None and lines != client.lines:
+            changed.append(name)
+            before, record = _differing(_record(present, name), client.as_record())
+            difference.add(name, before, record)
+    added = sorted(set(after) - set(present.lines))
+    for name in added:
+        difference.add(name, None, after[name].as_record())
+    removed = sorted(set(present.lines) - set(after) - set(retained))
+    for name in removed:
+        difference.add(name, _record(present, name), None)
+    difference.add("foreign lines", len(present.foreign), 0)
+    return {"added": added, "changed_clients": changed, "removed": removed}
+
+
+def _record(present: Present, name: str) -> dict[str, Any]:
+    client = present.clients.get(name)
+    return client.as_record() if client else {"lines": "not as this module writes them"}
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = [name for name in after if name not in before or before[name] != after[name]]
+    if not names:
+        return {"order of keys": "another"}, {"order of keys": "as given"}
+    return {name: before[name] for name in before if name in names or name not in after}, {name: after[name] for name in names}
+
+
+if __name__ == "__main__":
+    main()

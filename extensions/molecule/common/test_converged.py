@@ -15,7 +15,7 @@ RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=0\s+failed=
 
 def test_check_mode_predicts_no_change() -> None:
     scenario = os.environ["MOLECULE_SCENARIO_DIRECTORY"]
-    command = ["ansible-playbook", "--check", "--diff", "--inventory", "inventory.yml", "converge.yml"]
+    command = ["ansible-playbook", "--check", "--diff", "--inventory", "inventory", "converge.yml"]
     run = subprocess.run(command, cwd=scenario, capture_output=True, text=True, check=False)
     changes = {host: int(changed) for host, changed in RECAP.findall(run.stdout)}
     assert run.returncode == 0 and changes and not any(changes.values()), run.stdout + run.stderr

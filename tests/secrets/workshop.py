@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -92,10 +93,11 @@ class Workshop:
         self._shared = shared
         self._lock: Optional[subprocess.Popen[bytes]] = None
         self.stalled = work / "stalled"
-        self.meant = [str(work / "passphrase"), str(work / "wrong-passphrase"), str(work / "etc" / "*.yaml"), "/etc/borgmatic.d/canary-*.yaml"]
+        self.meant = [str(work / "passphrase"), str(work / "wrong-passphrase"), str(work / "etc" / "*.yaml"), "/etc/borgmatic.d/canary-*.yaml",
+                      str(work / "keys" / "*")]
 
     def __enter__(self) -> Workshop:
-        for name in ("bin", "etc", "source", "repositories"):
+        for name in ("bin", "etc", "keys", "source", "repositories"):
             (self._work / name).mkdir()
         (self._work / "source" / "file").write_text("content\n", encoding="utf-8")
         for name, text in PROGRAMS.items():
@@ -110,6 +112,10 @@ class Workshop:
             path = self._work / "etc" / f"{name}.yaml"
             path.touch(0o600)
             path.write_text(self._filled(text), encoding="utf-8")
+        for name, text in self._keys().items():
+            path = self._work / "keys" / name
+            path.touch(0o600)
+            path.write_text(text, encoding="utf-8")
         for name, key in REPOSITORIES.items():
             self._borg(key, "init", "--encryption=repokey", self._repository(name))
         self._borg("text_main", "create", f"{self._repository('main')}::host-1", str(self._work / "source"))
@@ -144,6 +150,17 @@ class Workshop:
             text = text.replace(word, meaning)
         return text
 
+    def _keys(self) -> dict[str, str]:
+        """Private keys of ssh, and what is found in their places."""
+        secret = self._shared["plain_foreign"]
+        good = _private_key("none", secret)
+        return {
+            "good": good, "twice": good, "twice.pub": good, "locked": _private_key("aes256-ctr", secret),
+            "old": f"-----BEGIN RSA PRIVATE KEY-----\n{secret}\n-----END RSA PRIVATE KEY-----\n",
+            "broken": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{secret}\n-----END OPENSSH PRIVATE KEY-----\n",
+            "foreign": f"Host *\n    ProxyCommand proxy {secret}\n",
+        }  # fmt: skip
+
     def _repository(self, name: str) -> str:
         return str(self._work / "repositories" / name)
 
@@ -175,3 +192,15 @@ class Workshop:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"there is no {path}")
+
+
+def _private_key(cipher: str, secret: str) -> str:
+    """A key in OpenSSH's own format, whose private half is the secret."""
+    public = _parts(b"ssh-ed25519", b"\1" * 32)
+    private = b"\0" * 8 + public + _parts(secret.encode(), b"comment")
+    data = b"openssh-key-v1\0" + _parts(cipher.encode(), b"none", b"") + (1).to_bytes(4, "big") + _parts(public, private)
+    return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{base64.b64encode(data).decode()}\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+def _parts(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -181,7 +181,8 @@ retained:
   elements: str
   sample: []
 assumed:
-  description: Whether check mode could not know, because an earlier step was not executed (there is no such account yet).
+  description: Whether check mode could not know, because an earlier step was not executed (there is no such
+    account yet, or O(clients[].public_keys) is empty, as the key has not been made).
   returned: success
   type: bool
   sample: false
@@ -244,7 +245,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     path = parameters["path"] or f"{account.home}/.ssh/authorized_keys"
     if not path.startswith("/"):
         raise Failure("invalid_argument", f"path: {path!r} is no absolute path; for example /etc/ssh/keys/borg.")
-    wanted = _wanted(parameters, account)
+    pending = _pending(parameters) if module.check_mode else set()
+    wanted = _wanted(parameters, account, pending)
     file = KeysFile(path, account)
     missing = _missing(account, file)
     if missing is not None and not module.check_mode:
@@ -253,31 +255,46 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if present.foreign and not parameters["exclusive"]:
         raise _foreign(path, present)
     given = {client.name for client in wanted}
-    retained = sorted({*parameters["retain"]} - given & {*present.lines})
+    retained = sorted({*parameters["retain"], *pending} - given & {*present.lines})
     check_retained(wanted, present, retained)
     text = render(wanted, {name: present.lines[name] for name in retained})
     difference = Difference()
     file.compare(difference)
     changes = _compare(wanted, present, retained, difference)
+    _assume(pending, present, difference, changes)
     if text != file.text and not difference.changed:
         difference.add(f"{path}: layout", "other lines or another order", "as this module writes it")
     if difference.changed and not module.check_mode:
         file.write(text)
     return {
         "changed": difference.changed or missing is not None,
-        "assumed": missing is not None,
+        "assumed": missing is not None or bool(pending),
         "diff": difference.as_diff(),
         "path": path,
-        "clients": sorted([*given, *retained]),
+        "clients": sorted({*given, *retained, *pending}),
         **changes,
-        "retained": retained,
+        "retained": [name for name in retained if name not in pending],
     }
 
 
-def _wanted(parameters: dict[str, Any], account: Account) -> list[Client]:
+def _pending(parameters: dict[str, Any]) -> set[str]:
+    """The names of clients whose keys an earlier step would have made, had check mode executed it."""
+    return {client["name"] for client in parameters["clients"] if not client["public_keys"]}
+
+
+def _assume(pending: set[str], present: Present, difference: Difference, changes: dict[str, list[str]]) -> None:
+    for name in sorted(pending):
+        changes["changed_clients" if name in present.lines else "added"].append(name)
+        difference.add(name, None, "a key that does not exist yet")
+    for names in changes.values():
+        names.sort()
+
+
+def _wanted(parameters: dict[str, Any], account: Account, pending: set[str]) -> list[Client]:
+    clients = [client for client in parameters["clients"] if client["name"] not in pending]
     serving = Serving(parameters["borg"], parameters["host_id"], parameters["umask"])
     try:
-        return parse_clients(parameters["clients"], parameters["directory"] or account.home, serving)
+        return parse_clients(clients, parameters["directory"] or account.home, serving)
     except Failure:
         # -vvv shows the arguments, and somebody may have given a private key for a public one
         parameters["clients"] = HIDDEN

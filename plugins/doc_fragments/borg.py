@@ -25,11 +25,13 @@ options:
   passcommand:
     description:
       - A command that prints the passphrase, run by Borg without a shell. Mutually exclusive with O(passphrase).
-      - The command itself is shown in logs and process lists, so it must not hold a secret.
+      - Process lists show the command itself, so it should say where the secret is, and not hold one. No output of this
+        collection shows it.
     type: str
   rsh:
     description:
       - The remote shell command. By default C(ssh) that asks nothing and trusts no unknown host.
+      - Process lists show it; no output of this collection does.
     type: str
   remote_path:
     description:

@@ -19,8 +19,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import DE
 COMMON_ARGUMENTS: dict[str, dict[str, Any]] = {
     "repository": {"type": "str", "required": True},
     "passphrase": {"type": "str", "no_log": True},
-    # every process list shows it: it says where the secret is, and holds none
-    "passcommand": {"type": "str", "no_log": False},
+    "passcommand": {"type": "str", "no_log": False},  # see HIDDEN
     "rsh": {"type": "str"},
     "remote_path": {"type": "str", "default": "borg"},
     "executable": {"type": "str", "default": "borg"},
@@ -31,6 +30,9 @@ COMMON_ARGUMENTS: dict[str, dict[str, Any]] = {
     "accept_relocated": {"type": "bool", "default": False},
     "allow_unencrypted": {"type": "bool", "default": False},
 }
+#: Command lines, in which somebody's secret may stand.
+HIDDEN = ("passcommand", "rsh")
+_EXAMPLES = {"key_file": "/root/.config/borg/keys/backup1", "base_directory": "/var/lib/borg"}
 
 
 def run_borg_module(
@@ -44,7 +46,8 @@ def run_borg_module(
     """
     # with both it would be left to borg which one counts
     exclusive = [("passphrase", "passcommand")]
-    run_module(ensure, {**COMMON_ARGUMENTS, **argument_spec}, mutually_exclusive=exclusive, **options)
+    spec = {**COMMON_ARGUMENTS, **argument_spec}
+    run_module(ensure, spec, hidden=HIDDEN, mutually_exclusive=exclusive, **options)
 
 
 def borg_from(parameters: dict[str, Any]) -> Borg:
@@ -78,4 +81,4 @@ def borg_from(parameters: dict[str, Any]) -> Borg:
 
 def _check_absolute(name: str, path: Optional[str]) -> None:
     if path is not None and not path.startswith("/"):
-        raise Failure("invalid_argument", f"{name}: {path!r} is no absolute path; for example /root/.config/borg/keys/x.")
+        raise Failure("invalid_argument", f"{name}: {path!r} is no absolute path; for example {_EXAMPLES[name]}.")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -15,12 +15,18 @@ HIDDEN = "(hidden)"
 
 
 class _Module(AnsibleModule):
+    def __init__(self, hidden: Sequence[str], **options: Any) -> None:
+        self._hidden = frozenset(hidden)
+        super().__init__(**options)
+
     def exit_json(self, **result: Any) -> None:
         super().exit_json(invocation=self._invocation(), **result)
 
     def fail_json(self, msg: str = "", **result: Any) -> None:
-        # AnsibleModule itself fails for bad arguments: these failures keep the promise of `error` and `retryable` too.
-        result.setdefault("error", "invalid_argument")
+        if "error" not in result:
+            # AnsibleModule itself fails for bad arguments: these failures keep the promise of `error` and `retryable` too.
+            result["error"] = "invalid_argument"
+            msg = self._advised(msg)
         for key, value in Failure(result["error"], msg).as_result().items():
             result.setdefault(key, value)
         result["msg"] = _printable(msg)
@@ -30,7 +36,27 @@ class _Module(AnsibleModule):
     def _invocation(self) -> dict[str, Any]:
         # Ansible shows all arguments at -vvv (from core 2.20 on where its settings ask for that). It masks the values of
         # secrets as they were given, so it misses those that it converted, and those of misspelt options altogether.
-        return {"module_args": {name: _shown(value, self.argument_spec.get(name)) for name, value in self.params.items()}}
+        return {"module_args": self._shown_params()}
+
+    def _shown_params(self) -> dict[str, Any]:
+        return {
+            name: HIDDEN if name in self._hidden and value is not None else _shown(value, self.argument_spec.get(name))
+            for name, value in self.params.items()
+        }
+
+    def _advised(self, msg: str) -> str:
+        # most runs do without
+        from ansible_collections.fleetbackup.borg.plugins.module_utils._argument_advice import advised
+
+        return advised(msg, self.argument_spec, self._shown_params())
+
+    def _log_invocation(self) -> None:
+        # the same arguments go to the system's log
+        given, self.params = self.params, self._shown_params()
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = given
 
     def add_path_info(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         # AnsibleModule would add a file's owner, mode and size to every result with a `path`: keys that nobody documents
@@ -39,15 +65,20 @@ class _Module(AnsibleModule):
 
 
 def run_module(
-    ensure: Callable[[AnsibleModule], dict[str, Any]], argument_spec: dict[str, Any], **options: Any
+    ensure: Callable[[AnsibleModule], dict[str, Any]],
+    argument_spec: dict[str, Any],
+    hidden: Sequence[str] = (),
+    **options: Any,
 ) -> None:
     """Run a module: parse arguments, call ``ensure``, exit.
 
     :param ensure: brings the resource into its wanted state (or predicts it in check mode) and gives the result.
     :param argument_spec: as AnsibleModule takes it.
+    :param hidden: options that are not shown as arguments, though their values are no secrets as a whole: ``no_log`` would
+        take a value such as ``ssh`` out of every text.
     :param options: further arguments of AnsibleModule (``required_if`` …).
     """
-    module = _Module(argument_spec=argument_spec, supports_check_mode=True, **options)
+    module = _Module(hidden, argument_spec=argument_spec, supports_check_mode=True, **options)
     try:
         result = ensure(module)
     except Failure as failure:

@@ -155,7 +155,7 @@ class Borg(NamedTuple):
         log = Log(completed.stderr)
         if completed.rc in (0, 1) or 100 <= completed.rc < 128:
             return Outcome(completed.rc, completed.stdout, log)
-        raise self._failure(completed, log)
+        raise self._failure(completed, Log(self._without_commands(completed.stderr)))
 
     def _installed(self) -> str:
         program = self.program
@@ -180,6 +180,16 @@ class Borg(NamedTuple):
         if self.passphrase is None and self.passcommand is not None:
             environment["BORG_PASSCOMMAND"] = self.passcommand
         return environment
+
+    def _without_commands(self, text: str) -> str:
+        """What borg printed, without the command lines that were given to it: borg repeats a passcommand that fails, and
+        somebody's secret may stand in it."""
+        for command in filter(None, (self.passcommand, self.rsh)):
+            program, *arguments = command.split()
+            for form in (command, _as_list(command)) if arguments else ():
+                for spelling in (form, json.dumps(form)[1:-1]):
+                    text = text.replace(spelling, f"{program} (hidden)")
+        return text
 
     def _shadow(self, cached_id: Optional[str]) -> ContextManager[dict[str, str]]:
         if self.program is None:
@@ -211,6 +221,16 @@ class Borg(NamedTuple):
             cmd=completed.argv,
             stderr=said,
         )
+
+
+def _as_list(command: str) -> str:
+    """A command line as Python shows its words."""
+    import shlex
+
+    try:
+        return str(shlex.split(command))
+    except ValueError:  # borg would fail with it, too
+        return command
 
 
 @functools.cache

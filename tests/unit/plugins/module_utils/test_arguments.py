@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import COMMON_ARGUMENTS, borg_from
+from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import COMMON_ARGUMENTS, HIDDEN, borg_from
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import DEFAULT_RSH
 
@@ -38,8 +38,8 @@ def test_all_of_them_reach_borg():
         ({"repository": "http://h/x"}, "repository: "),
         ({"passphrase": ""}, "passphrase: is empty"),
         ({"passphrase": "x\n"}, "passphrase: ends in a newline"),
-        ({"key_file": "key"}, "key_file: 'key' is no absolute path"),
-        ({"base_directory": "base"}, "base_directory: 'base' is no absolute path"),
+        ({"key_file": "key"}, "key_file: 'key' is no absolute path; for example /root/.config/borg/keys/"),
+        ({"base_directory": "base"}, "base_directory: 'base' is no absolute path; for example /var/lib/borg."),
         ({"lock_wait": -1}, "lock_wait: -1 is negative"),
         ({"timeout": 0}, "timeout: 0 is no time"),
         ({"timeout": -5}, "timeout: -5 is no time"),
@@ -54,3 +54,4 @@ def test_bad_values_are_refused(given, message):
 
 def test_secrets_are_marked():
     assert COMMON_ARGUMENTS["passphrase"]["no_log"] is True
+    assert HIDDEN == ("passcommand", "rsh")

@@ -23,7 +23,8 @@ def ensure(module):
 run_module(
     ensure,
     {{"name": {{"type": "str", "required": True}}, "count": {{"type": "int"}}, "secret": {{"type": "str", "no_log": True}},
-      "many": {{"type": "list", "elements": "str", "no_log": True}}, "repository": {{"type": "str"}}}},
+      "many": {{"type": "list", "elements": "str", "no_log": True}}, "repository": {{"type": "str"}}, "rsh": {{"type": "str"}}}},
+    hidden=["rsh"],
     mutually_exclusive=[("count", "secret")],
 )
 """
@@ -93,8 +94,11 @@ def test_every_failure_is_one_sentence_with_all_keys(tmp_path, body, error, mess
     ("arguments", "message"),
     [
         ({}, "missing required arguments: name"),
-        ({"name": "x", "count": "many"}, "argument 'count'"),
+        ({}, "; give name: "),
+        ({"name": "x", "count": "several"}, "argument 'count'"),
+        ({"name": "x", "count": "several"}, "count: 'several' is no int, for example count: 7."),
         ({"name": "x", "nope": 1}, "nope"),
+        ({"name": "x", "cuont": 1}, "cuont: did you mean count?"),
         ({"name": "x", "count": 1, "secret": "canary"}, "mutually exclusive"),
     ],
 )
@@ -121,6 +125,20 @@ def test_secrets_are_not_shown_as_arguments(tmp_path, body):
     assert "canary" not in json.dumps(result)
     # from core 2.21 on, arguments are shown only where Ansible's settings ask for them
     assert result.get("invocation", {}).get("module_args", {"name": "x"})["name"] == "x"
+
+
+def test_a_command_line_is_not_shown_and_stays_a_word_of_other_texts(tmp_path):
+    body = """
+        module.log = lambda text, log_args=None: open(module.params["name"], "a").write(text)
+        module._log_invocation()
+        return {"rsh": module.params["rsh"].upper(), "other": "ssh://h/x"}
+    """
+    _rc, result = run(body, tmp_path, name=str(tmp_path / "log"), rsh="ssh canary")
+    assert "canary" not in json.dumps(result)
+    assert (result["rsh"], result["other"]) == ("SSH CANARY", "ssh://h/x")
+    assert result.get("invocation", {"module_args": {"rsh": "(hidden)"}})["module_args"]["rsh"] == "(hidden)"
+    assert "Invoked with" in (tmp_path / "log").read_text()
+    assert "canary" not in (tmp_path / "log").read_text()
 
 
 def test_a_misspelt_option_is_not_shown(tmp_path):

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 
 import pytest
 
@@ -198,3 +200,19 @@ def test_a_message_without_the_repository_gets_it(borg):
     with pytest.raises(Failure) as caught:
         borg({"rc": 2, "stdout": "", "stderr": said}).run("list")
     assert caught.value.msg.startswith("/srv/x: passphrase is wrong. ")
+
+
+@pytest.mark.parametrize("command", ["vault-get --token CANARY borg", "vault-get --token 'CANARY \\\" é' borg", "vault-get 'CANARY"])
+def test_a_command_that_fails_is_not_repeated(borg, command):
+    """What borg 1.2.4 and 1.4.0 print of it, as a line of its log and as plain text."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command
+    said = f"passcommand supplied in BORG_PASSCOMMAND failed: Command '{words}' returned non-zero exit status 1."
+    line = json.dumps({"type": "log_message", "levelname": "ERROR", "name": "borg.archiver", "msgid": "PasscommandFailure", "message": said})
+    recording = {"rc": 51, "stdout": "", "stderr": f"{line}\n{said}\n"}
+    with pytest.raises(Failure) as caught:
+        borg(recording, passcommand=command).run("list")
+    assert "vault-get (hidden)" in caught.value.msg
+    assert "CANARY" not in str(caught.value.as_result())

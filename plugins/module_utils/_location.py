@@ -124,6 +124,8 @@ class Location(NamedTuple):
             reject("begins with '~', which borg does not expand: write the absolute path")
         if text.startswith("/"):
             return cls(_local_path(text, reject))
+        if text.startswith("file:/"):
+            reject("lacks two slashes: borg would take 'file' for a host; write file:///path, or the path alone")
         match = re.match(_SCP, text)
         if match is None:
             reject("is a relative path, which depends on the directory of whoever runs borg: write the absolute path")
@@ -183,11 +185,12 @@ def _remote(match: re.Match[str], path: str, reject: Reject) -> Location:
         reject(f"names the host {host!r}, which ssh could take for something else")
     if user is not None and not re.match(_USER, user):
         reject(f"names the user {user!r}, which ssh could take for something else")
-    if path.strip("/") in ("", ".", "~"):
-        reject("names no path after the host")
     if path.startswith(("/./", "/~/")) and ".." in path.split("/"):
         reject("leaves the directory that it begins in with '..'")
-    return Location(_remote_path(path), host, user, _port(match.groupdict().get("port"), reject))
+    normal = _remote_path(path)
+    if normal in ("/", "/./.", "/~/.") or re.match(r"/~[^/]*\Z", normal):
+        reject("names no path after the host, but its root or the home of its account")
+    return Location(normal, host, user, _port(match.groupdict().get("port"), reject))
 
 
 def _remote_path(path: str) -> str:
@@ -195,7 +198,8 @@ def _remote_path(path: str) -> str:
     prefix = ""
     for relative in ("/./", "/~/"):
         if path.startswith(relative):
-            prefix, path = relative, path[len(relative) :]
+            prefix, path = relative, path[len(relative) :].lstrip("/")
+            break
     normal = posixpath.normpath(path)
     return prefix + normal if prefix else "/" + normal.lstrip("/")
 

@@ -59,8 +59,13 @@ _CAUSES: tuple[tuple[str, Diagnosis], ...] = (
         Diagnosis("unreachable", "timeout", "It does not answer: is it up, and does a firewall let SSH through?"),
     ),
     (
-        r"Not allowed at this time|Exceeded MaxStartups",
-        Diagnosis("unreachable", "closed", "Its sshd takes no more connections for a while: there were too many, or failed ones."),
+        r"kex_exchange_identification: |Not allowed at this time|Exceeded MaxStartups",
+        Diagnosis(
+            "unreachable",
+            "closed",
+            "It closed the connection before ssh could log in. Perhaps its sshd takes none from here for a while, as there were"
+            " too many, or failed ones: see its log, and try again later.",
+        ),
     ),
     (
         r"command not found|: not found|No such file or directory",
@@ -96,6 +101,11 @@ def diagnose(location: Location, rsh: str, remote_path: str, said: str) -> Diagn
         said = f"{said}\n{_ask_ssh(location, rsh, remote_path)}"
         diagnosis = _cause(said) or _CLOSED
     return _host_key(said) if diagnosis.error == "host_key" else diagnosis
+
+
+def overheard(said: str) -> Diagnosis:
+    """What ssh's words tell, without asking it: for what went wrong a while ago."""
+    return _cause(said) or _CLOSED
 
 
 def _cause(said: str) -> Optional[Diagnosis]:

@@ -31,6 +31,7 @@ SAID = [
     ("bash: line 1: /opt/borg: No such file or directory", "borg_missing", None),
     ("Timeout, server 192.0.2.1 not responding.", "unreachable", "timeout"),
     ("Not allowed at this time", "unreachable", "closed"),
+    ("kex_exchange_identification: read: Connection reset by peer", "unreachable", "closed"),
     ("Can't open user config file /nowhere: No such file or directory", "invalid_argument", "unconfigured"),
     ("/etc/x: line 1: Bad configuration option: nonsense\n/etc/x: terminating, 1 bad configuration options", "invalid_argument", None),
     ("Warning: Identity file /k not accessible: No such file or directory.\nb@h: Permission denied (publickey).", "auth", None),

@@ -10,11 +10,13 @@ from collections import Counter
 from typing import Any, Iterator
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_options import OPTIONS
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_values import objection_to_derived_filter
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
 _RETENTION = tuple(name for name, option in OPTIONS.items() if name.startswith("keep_") and option.kind != "flag")
-#: Each of these gives borg something to back up: zfs finds its datasets by their properties.
-_SOURCES = ("source_directories", "patterns", "patterns_from", "zfs")
+#: What decides which archives are pruned and checked.
+_FILTERS = frozenset(("archive_name_format", "match_archives", "prefix"))
 _SECRETS = frozenset(("encryption_passphrase", "encryption_passcommand"))
 _GLOB = re.compile(r"[*?\[]")
 _ESCAPED_CONSTANT = re.compile(r"\\\{\w+\\\}")
@@ -29,8 +31,11 @@ def broken_rules(document: dict[str, Any], given: set[str]) -> Iterator[str]:
     yield from _repositories(document, given)
     yield from _sources(document, given)
     yield from _retention(document, given)
+    yield from _filter("config", document, given)
     yield from _secrets("config", document)
     for index, entry in enumerate(document.get("repositories", [])):
+        if not _FILTERS.isdisjoint(entry):
+            yield from _filter(f"config.repositories[{index}]", {**document, **entry}, given)
         if not _SECRETS.isdisjoint(entry):
             yield from _secrets(f"config.repositories[{index}]", {**document, **entry})
 
@@ -55,7 +60,7 @@ def _repositories(document: dict[str, Any], given: set[str]) -> Iterator[str]:
 def _sources(document: dict[str, Any], given: set[str]) -> Iterator[str]:
     if "create" in document.get("skip_actions", []):
         return
-    if not any(name in _SOURCES or name.endswith("_databases") for name in given):
+    if not any(_is_source(name, document) for name in given):
         yield (
             "config.source_directories: is missing, and there is nothing else to back up;"
             " for example source_directories: [/etc, /home], or skip_actions: [create]"
@@ -70,6 +75,17 @@ def _sources(document: dict[str, Any], given: set[str]) -> Iterator[str]:
             )
 
 
+def _is_source(name: str, document: dict[str, Any]) -> bool:
+    """Whether an option gives borg something to back up; one that was refused counts, for then its own problem is told."""
+    if name not in ("source_directories", "patterns", "patterns_from", "zfs") and not name.endswith("_databases"):
+        return False
+    if name == "zfs" or name not in document:  # zfs finds its datasets by their properties
+        return True
+    if name == "patterns":
+        return any(re.match(r"R\s", line) for line in document[name])
+    return bool(document[name])
+
+
 def _retention(document: dict[str, Any], given: set[str]) -> Iterator[str]:
     refused = any(name.startswith("keep_") and name not in document for name in given)
     if "prune" in document.get("skip_actions", []) or refused:
@@ -78,6 +94,20 @@ def _retention(document: dict[str, Any], given: set[str]) -> Iterator[str]:
         yield (
             "config: no keep_ option keeps anything, and pruning would fail; for example keep_daily: 7,"
             " or skip_actions: [prune] where this configuration never prunes"
+        )
+
+
+def _filter(where: str, document: dict[str, Any], given: set[str]) -> Iterator[str]:
+    name_format = document.get("archive_name_format")
+    refused = any(name in given and name not in document for name in _FILTERS)
+    used = not {"prune", "check"} <= set(document.get("skip_actions", []))
+    if refused or not used or not name_format or document.get("match_archives") or document.get("prefix"):
+        return
+    objection = objection_to_derived_filter(with_constants(name_format, document.get("constants", {})))
+    if objection:
+        yield (
+            f"{where}.archive_name_format: {name_format!r} makes a filter for pruning and checking that {objection};"
+            " for example {hostname}-{now}, or say which archives are this configuration's: match_archives: sh:{hostname}-*"
         )
 
 

@@ -218,6 +218,7 @@ _KINDS: dict[str, Callable[[Any], Validator]] = {
     "commands": lambda option: _each(values.command),
     "compression": lambda option: values.compression,
     "count": lambda option: values.count(option.least),
+    "disabled": lambda option: values.disabled,
     "exit_codes": lambda option: _each(
         _keyed(
             {"code": values.count(1), "treat_as": values.choice(("error", "warning"))}, required=("code", "treat_as")

@@ -72,6 +72,13 @@ def flag(value: Any) -> bool:
     reject("is no boolean; for example true")
 
 
+def disabled(value: Any) -> bool:
+    """A boolean that may only be false: borg would print the passphrase."""
+    if flag(value):
+        reject("makes borg print the passphrase, which ends up in logs; leave it out")
+    return False
+
+
 def count(least: int) -> Validator:
     """A whole number."""
 
@@ -261,8 +268,10 @@ def archive_prefix(value: Any) -> str:
     """The old way to filter archives; an empty one means all of them."""
     if value == "":
         return ""
-    prefix = text(value)
-    check_placeholders(prefix, _with_example("for example {hostname}-"))
+    prefix, example = text(value), "for example {hostname}-"
+    check_placeholders(prefix, _with_example(example))
+    if re.search(r"(?:[^\W_]|\})\Z", prefix):
+        reject(f"also matches the archives of every host whose name begins alike; {example}")
     return prefix
 
 
@@ -281,9 +290,29 @@ def archive_filter(value: Any) -> str:
             reject("is no regular expression; for example re:^web-")
         return line
     check_placeholders(pattern, _with_example(example))
-    if style in ("sh", "fm") and re.search(r"[A-Za-z0-9}]\*+\Z", pattern):
+    if style in ("sh", "fm") and re.search(r"(?:[^\W_]|\})\*+\Z", pattern):
         reject(f"also matches the archives of every host whose name begins alike; {example}")
     return line
+
+
+def objection_to_derived_filter(name_format: str) -> str:
+    """What is wrong with the filter that borgmatic derives from the format of archives' names; empty: nothing is.
+
+    Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10.
+
+    :param name_format: with its constants in their places.
+    """
+    derived = re.sub(r"\{(now|utcnow|pid)([:%\w\.-]*)\}", "*", name_format)
+    moving = [name for name in re.findall(r"\{(\w+)[^{}]*\}", derived) if name in FLEETING_PLACEHOLDERS]
+    if moving:
+        return f"still holds {{{moving[0]}}} and matches none of the archives that are there, so that nothing is pruned or checked"
+    if not re.search(r"[^\W_]", derived):
+        return "matches every archive in the repository, those of other hosts too"
+    if re.match(r"[^*]*(?:[^\W_]|\})\*", derived):
+        return "also matches the archives of every host whose name begins alike"
+    if re.match(r"\*+(?:[^\W_]|\{)", derived):
+        return "also matches the archives of every host whose name ends alike"
+    return ""
 
 
 def _with_example(example: str) -> Callable[[str], NoReturn]:

@@ -416,10 +416,61 @@ class TestNames:
 
     @pytest.mark.parametrize(
         "name",
-        ["{hostname}-{now}", "{now:%Y-%m-%dT%H:%M:%S.%f}", "{fqdn}-{user}-{utcnow}", "{reverse-fqdn}.{uuid4}", "a{unixtime}"],
+        [
+            "{hostname}-{now}",
+            "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}",  # borgmatic's own
+            "{user}-{hostname}-{now}",
+            "{fqdn}_{user}.{utcnow}",
+            "{now:%Y}-{pid}-{hostname}",
+            "backup {now:%Y-%m-%d}",
+        ],
     )
     def test_a_good_archive_name(self, name):
         assert check_document(document(archive_name_format=name))["archive_name_format"] == name
+
+    #: What borgmatic derives from it does not tell these archives from others'.
+    UNTOLD = (
+        ("{now}", "matches every archive"),
+        ("{now:%Y-%m-%dT%H:%M:%S.%f}", "matches every archive"),
+        ("{now:%Y}-{utcnow:%m}_{pid}", "matches every archive"),
+        ("web1{now}", "whose name begins alike"),
+        ("{hostname}{now}", "whose name begins alike"),
+        ("web1{now}-daily", "whose name begins alike"),
+        ("{now}web1", "whose name ends alike"),
+        ("{now}{hostname}", "whose name ends alike"),
+        ("{hostname}-{unixtime}", "still holds {unixtime}"),
+        ("{hostname}-{uuid4}", "still holds {uuid4}"),
+        ("{hostname}-{now}-{uuid4}", "still holds {uuid4}"),
+        ("{hostname}-{borgversion}-{now}", "still holds {borgversion}"),
+        ("{hostname}-{now:%Y-%m-%d %H}", "still holds {now}"),
+    )
+
+    @pytest.mark.parametrize("name, reason", UNTOLD)
+    def test_an_archive_name_from_which_no_filter_follows(self, name, reason):
+        problem = only_problem_of(document(archive_name_format=name))
+        assert problem.startswith(f"config.archive_name_format: {name!r} makes a filter for pruning and checking that ")
+        assert reason in problem and "match_archives: " in problem
+
+    @pytest.mark.parametrize("name, _reason", UNTOLD)
+    @pytest.mark.parametrize(
+        "options", [{"match_archives": "sh:{hostname}-*"}, {"prefix": "{hostname}-"}, {"skip_actions": ["prune", "check"]}]
+    )
+    def test_unless_none_need_follow(self, name, _reason, options):
+        check_document(document(archive_name_format=name, **options))
+
+    def test_the_archive_name_of_one_repository(self):
+        config = document(repositories=["/a", {"path": "/b", "archive_name_format": "{now}"}])
+        assert only_problem_of(config).startswith("config.repositories[1].archive_name_format: '{now}' makes a filter")
+
+    def test_an_archive_name_with_a_constant(self):
+        config = document(constants={"host": "web1-"}, archive_name_format="{host}{now}")
+        check_document(config)
+        assert "begins alike" in only_problem_of({**config, "constants": {"host": "web1"}})
+
+    @pytest.mark.parametrize("option", ["debug_passphrase", "display_passphrase"])
+    def test_what_prints_the_passphrase(self, option):
+        assert only_problem_of(document(**{option: True})).startswith(f"config.{option}: True makes borg print the passphrase")
+        assert check_document(document(**{option: "no"}))[option] is False
 
     @pytest.mark.parametrize(
         "pattern, reason",
@@ -442,9 +493,15 @@ class TestNames:
     def test_a_good_filter(self, pattern):
         assert check_document(document(match_archives=pattern))["match_archives"] == pattern
 
-    @pytest.mark.parametrize("prefix", ["{nope}-", "{now}"])
-    def test_a_bad_prefix(self, prefix):
-        assert only_problem_of(document(prefix=prefix)).startswith(f"config.prefix: '{prefix}' holds")
+    @pytest.mark.parametrize(
+        "prefix, reason", [("{nope}-", "holds"), ("{now}", "holds"), ("web1", "also matches"), ("{hostname}", "also matches")]
+    )
+    def test_a_bad_prefix(self, prefix, reason):
+        assert only_problem_of(document(prefix=prefix)).startswith(f"config.prefix: '{prefix}' {reason}")
+
+    @pytest.mark.parametrize("prefix", ["", "{hostname}-", "web1_"])
+    def test_a_good_prefix(self, prefix):
+        assert check_document(document(prefix=prefix))["prefix"] == prefix
 
 
 class TestConstants:
@@ -502,8 +559,20 @@ class TestSources:
     def test_other_things_to_back_up(self, options):
         check_document(document(source_directories=None, **options))
 
-    def test_nothing_to_back_up(self):
-        assert only_problem_of(document(source_directories=None)).startswith("config.source_directories: is missing")
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"postgresql_databases": []},
+            {"patterns": []},
+            {"patterns_from": []},
+            {"patterns": ["- /x", "+ /y", "P sh"]},
+            {"exclude_patterns": ["/x"]},
+        ],
+        ids=str,
+    )
+    def test_nothing_to_back_up(self, options):
+        assert only_problem_of(document(source_directories=None, **options)).startswith("config.source_directories: is missing")
 
     def test_relative_ones_in_a_working_directory(self):
         check_document(document(source_directories=["home"], working_directory="/srv"))

@@ -28,6 +28,7 @@ options:
     description:
       - The configuration file, an absolute path. Missing directories above it are made, mode V(0755), owned by the user
         who runs this.
+      - What is there already must be a regular file; a link is refused in either state, so name the file that it leads to.
     type: path
     required: true
   config:
@@ -36,7 +37,8 @@ options:
       - What borgmatic accepts and then fails or misleads by is refused, each problem with its parameter, its value unless
         that may be secret, the reason and an example; so are unknown options, with the nearest known name.
       - At least one C(keep_) option must keep something, unless C(skip_actions) holds C(prune).
-      - C(archive_name_format) needs a moving placeholder such as C({now}).
+      - C(archive_name_format) needs a moving placeholder such as C({now}). borgmatic derives from it which archives it prunes
+        and checks; a format whose filter would match other hosts' archives, or none, needs C(match_archives) beside it.
       - Of C(umask), a text means its octal digits; a number is read as the mask that makes sense, as YAML turns V(0077)
         into V(63).
     type: raw
@@ -187,6 +189,7 @@ assumed:
 import hashlib
 import json
 import os
+import stat
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -233,10 +236,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     """Bring the file into the wanted state; the module's result."""
     parameters = module.params
     path = parameters["path"]
-    if not os.path.isabs(path):
-        raise Failure("invalid_argument", f"path: {path!r} is not absolute; for example /etc/borgmatic.d/system.yaml.")
-    if os.path.isdir(path):
-        raise Failure("invalid_argument", f"path: {path} is a directory; for example {os.path.join(path, 'system.yaml')}.")
+    _check_path(path)
     borgmatic = Borgmatic.find(parameters["executable"], timeout=parameters["timeout"])
     difference = Difference()
     outcome = _ensure_absent if parameters["state"] == "absent" else _ensure_present
@@ -254,9 +254,38 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
+def _check_path(path: str) -> None:
+    """Refuse a path where no configuration could be, or where reading might never end.
+
+    :raises Failure: ``invalid_argument``.
+    """
+    reason = _objection(path)
+    if reason:
+        example = os.path.join(path, "system.yaml") if os.path.isdir(path) else "/etc/borgmatic.d/system.yaml"
+        raise Failure("invalid_argument", f"path: {path!r} {reason}; for example {example}.")
+
+
+def _objection(path: str) -> str:
+    if not path.isprintable():
+        return "holds a control character or bytes that are no UTF-8"
+    if not os.path.isabs(path):
+        return "is not absolute"
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return ""
+    except NotADirectoryError:
+        return "leads through a file as if it were a directory"
+    if stat.S_ISLNK(mode):
+        return f"is a link to {os.readlink(path)!r}: name the file itself, or remove the link"
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    return "" if stat.S_ISREG(mode) else "is neither a file nor absent, but a device, pipe or socket"
+
+
 def _ensure_absent(module: AnsibleModule, borgmatic: Optional[Borgmatic], difference: Difference) -> dict[str, Any]:
     path = module.params["path"]
-    if os.path.lexists(path):
+    if os.path.exists(path):
         compare(difference, _read(path).decode("utf-8", "replace"), "")
         difference.add("state", "present", "absent")
         _check_access(path)
@@ -268,7 +297,7 @@ def _ensure_absent(module: AnsibleModule, borgmatic: Optional[Borgmatic], differ
 def _ensure_present(module: AnsibleModule, borgmatic: Optional[Borgmatic], difference: Difference) -> dict[str, Any]:
     parameters = module.params
     document = json.loads(parameters["config"])
-    path = os.path.realpath(parameters["path"])
+    path = parameters["path"]
     exists = os.path.exists(path)
     wanted, unknown_account = _ownership(module, Ownership.of(path) if exists else Ownership(-1, -1, -1))
     unjudged = borgmatic is None and parameters["validate"]

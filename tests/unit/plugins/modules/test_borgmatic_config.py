@@ -126,14 +126,6 @@ class TestPresent:
         assert result["not_rendered"] == ["repositories[0].encryption"]
         assert "encryption:" not in world.file.read_text()
 
-    def test_a_link_is_followed(self, world, tmp_path):
-        world.file.parent.mkdir()
-        (tmp_path / "real.yaml").touch()
-        world.file.symlink_to(tmp_path / "real.yaml")
-        world.run()
-        assert world.file.is_symlink()
-        assert (tmp_path / "real.yaml").read_text() == render(DOCUMENT)
-
     def test_the_owner(self, world):
         world.run(owner="4711", group="4712")
         assert (world.file.stat().st_uid, world.file.stat().st_gid) == (4711, 4712)
@@ -167,7 +159,10 @@ class TestRefused:
         "parameters, says",
         [
             ({"path": "system.yaml"}, "path: 'system.yaml' is not absolute"),
-            ({"path": "/etc"}, "path: /etc is a directory"),
+            ({"path": "/etc"}, "path: '/etc' is a directory; for example /etc/system.yaml."),
+            ({"path": "/etc/a\nb.yaml"}, "path: '/etc/a\\nb.yaml' holds a control character"),
+            ({"path": "/etc/hostname/x.yaml"}, "path: '/etc/hostname/x.yaml' leads through a file as if it were a directory"),
+            ({"path": "/dev/null"}, "path: '/dev/null' is neither a file nor absent"),
             ({"mode": "0644"}, "mode: 0644"),
             ({"owner": "nobody-here"}, "owner: there is no 'nobody-here'"),
             ({"group": "nobody-here"}, "group: there is no 'nobody-here'"),
@@ -178,6 +173,28 @@ class TestRefused:
         assert failure.error == "invalid_argument"
         assert failure.msg.startswith(says)
         assert not world.file.parent.exists()
+
+
+@pytest.mark.parametrize("wish", [{}, {"state": "absent", "config": None}], ids=["present", "absent"])
+@pytest.mark.parametrize("check", [True, False])
+class TestWhatIsNoFile:
+    def test_a_link(self, world, tmp_path, wish, check):
+        world.file.parent.mkdir()
+        (tmp_path / "real.yaml").write_text("keep_daily: 1\n")
+        for target in ("real.yaml", "nowhere"):
+            world.file.symlink_to(tmp_path / target)
+            failure = refused(world, check=check, **wish)
+            assert failure.error == "invalid_argument"
+            assert f"is a link to '{tmp_path / target}': name the file itself" in failure.msg
+            assert world.file.is_symlink()
+            world.file.unlink()
+        assert (tmp_path / "real.yaml").read_text() == "keep_daily: 1\n"
+
+    def test_a_pipe(self, world, wish, check):
+        world.file.parent.mkdir()
+        os.mkfifo(world.file)
+        assert "is neither a file nor absent" in refused(world, check=check, **wish).msg
+        assert world.file.is_fifo()
 
 
 class TestWithoutBorgmatic:

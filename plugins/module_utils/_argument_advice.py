@@ -14,8 +14,13 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 
 #: An example of what each type takes.
 _OF_TYPES = {
-    **{"int": "7", "float": "0.5", "bool": "true", "list": "[a, b]", "dict": "{key: value}"},
-    **{"str": "text", "path": "/srv/x"},
+    "int": "7",
+    "float": "0.5",
+    "bool": "true",
+    "list": "[a, b]",
+    "dict": "{key: value}",
+    "str": "text",
+    "path": "/srv/x",
 }
 #: Of options, where a type says too little.
 _OF_NAMES = {

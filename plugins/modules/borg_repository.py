@@ -177,13 +177,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository as repositories
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository_settings as repository_settings
-from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
+from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import run_borg_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._passphrase import check_passphrase
+from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_request import DEFAULT_ENCRYPTION, judged
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
-DEFAULT_ENCRYPTION = "repokey-blake2"
 NEW_SETTINGS = repository_settings.Settings(False, 0, 0)
 
 
@@ -209,9 +208,7 @@ def main() -> None:
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     """Bring the repository into the wanted state; the module's result."""
     parameters = module.params
-    borg = borg_from(parameters)
-    settings = _wanted_settings(parameters, borg)
-    _check(parameters)
+    borg, settings = judged(parameters)
     if parameters["state"] == "absent":
         return _ensure_absent(module, borg)
     if borg.program is None and module.check_mode:
@@ -225,36 +222,6 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if found is None:
         return _create(module, borg, settings)
     return _update(module, borg, settings, found)
-
-
-def _check(parameters: dict[str, Any]) -> None:
-    if parameters["encryption"] == "none" and not parameters["allow_unencrypted"]:
-        raise Failure(
-            "unencrypted", "encryption: 'none' stores everything in clear; if you mean that, say allow_unencrypted: true."
-        )
-    if parameters["previous_passphrases"] and parameters["passphrase"] is None:
-        raise Failure(
-            "invalid_argument", "previous_passphrases: need passphrase, the one that shall be in force; give it."
-        )
-    for passphrase in parameters["previous_passphrases"]:
-        check_passphrase(passphrase, "previous_passphrases")
-
-
-def _wanted_settings(parameters: dict[str, Any], borg: Borg) -> repository_settings.Settings:
-    if not borg.repository.is_local:
-        for name in ("storage_quota", "additional_free_space"):
-            if parameters[name] is not None:
-                raise Failure(
-                    "invalid_argument",
-                    f"{name}: {parameters[name]!r} cannot be set on the remote repository {borg.repository}: Borg drops"
-                    " it over SSH. The server enforces it: see the role borg_server.",
-                )
-    quota, reserve = parameters["storage_quota"], parameters["additional_free_space"]
-    return repository_settings.Settings(
-        parameters["append_only"],
-        None if quota is None else repository_settings.parse_setting(quota, "storage_quota"),
-        None if reserve is None else repository_settings.parse_setting(reserve, "additional_free_space"),
-    )
 
 
 def _find(borg: Borg, parameters: dict[str, Any]) -> Optional[repositories.Found]:

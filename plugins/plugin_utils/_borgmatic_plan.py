@@ -17,7 +17,11 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optio
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
-from ansible_collections.fleetbackup.borg.plugins.module_utils._passphrase import check_passphrase
+from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_request import (
+    DEFAULT_ENCRYPTION,
+    DEFAULTS,
+    judged,
+)
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import DEFAULT_TIMEOUT, Schedule
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
@@ -190,9 +194,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         return
     checks: list[Callable[[], Any]] = []
     for position in range(len(document["repositories"])):
-        checks += [partial(_location, document, position), partial(_arguments, entry, document, position)]
-    for passphrase in entry.get("previous_passphrases") or ():
-        checks.append(partial(check_passphrase, str(passphrase), "previous_passphrases"))
+        checks += [partial(_location, document, position), partial(_judge_repository, entry, document, position)]
     for schedule in _schedules(entry, document, "/x"):
         checks.append(partial(Schedule.parse, {**_SCHEDULE_DEFAULTS, **schedule}, ""))
     for check in checks:
@@ -275,6 +277,33 @@ def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: 
     if "encryption_passphrase" in said:
         arguments.update(_passphrase(said["encryption_passphrase"], said.get("working_directory", "")))
     return arguments
+
+
+def _judge_repository(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> None:
+    """Refuse what borg_repository would refuse on the target, in the words of the configuration."""
+    arguments = _arguments(entry, document, position)
+    try:
+        previous = [str(passphrase) for passphrase in entry.get("previous_passphrases") or ()]
+        borg, _settings = judged({**DEFAULTS, **arguments, "previous_passphrases": previous})
+    except Failure as failure:
+        option, _colon, rest = failure.msg.partition(": ")
+        where = _spelling_of(option, document, position)
+        raise Failure(failure.error, f"{where}: {rest}" if where else failure.msg) from failure
+    mode = arguments.get("encryption") or ("none" if entry.get("allow_unencrypted") else DEFAULT_ENCRYPTION)
+    if mode != "none" and borg.passphrase is None and borg.passcommand is None:
+        raise Failure(
+            "no_passphrase",
+            f"config.encryption_passphrase: is missing, and {borg.repository} shall be encrypted with {mode}; give one, for"
+            " example from Ansible Vault, or an encryption_passcommand.",
+        )
+
+
+def _spelling_of(option: str, document: Mapping[str, Any], position: int) -> str:
+    """What an option of borg_repository is called in the configuration; empty: it is none of borgmatic's."""
+    names = {**{alike: name for name, alike in _ALIKE.items()}, "passphrase": "encryption_passphrase"}
+    name = names.get(option, "")
+    own = name in document["repositories"][position]
+    return name and (f"config.repositories[{position}].{name}" if own else f"config.{name}")
 
 
 def _passphrase(text: str, directory: str) -> dict[str, str]:

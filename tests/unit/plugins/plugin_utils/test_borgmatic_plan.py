@@ -84,6 +84,30 @@ class TestProblems:
             ([entry(schedules=[{"name": "../x", "actions": ["create"]}])], "cannot name a unit"),
             ([entry(schedules=[{"name": "x", "actions": ["create"], "arguments": ["--password=x"]}])], "looks like a secret"),
             (
+                [entry(options={"repositories": [{"path": "/srv/a", "encryption": "none"}]})],
+                "system: config.repositories[0].encryption: 'none' stores everything in clear; if you mean that, say allow_unencrypted",
+            ),
+            (
+                [entry(options={"repositories": [{"path": "/srv/a", "encryption": "repokey-aes-ocb"}]})],
+                "config.repositories[0].encryption: 'repokey-aes-ocb' is no mode of Borg 1",
+            ),
+            ([entry(options={"encryption_passphrase": None})], "config.encryption_passphrase: is missing, and /srv/backup shall be"),
+            (
+                [entry(options={"repositories": [{"path": "h:x", "storage_quota": "5G"}]})],
+                "config.repositories[0].storage_quota: '5G' cannot be set on the remote repository ssh://h/./x",
+            ),
+            ([entry(options={"borg_base_directory": "~/borg"})], "config.borg_base_directory: '~/borg' is no absolute path"),
+            ([entry(options={"borg_base_directory": "borg"})], "config.borg_base_directory: 'borg' is no absolute path"),
+            ([entry(options={"borg_key_file": "~/key"})], "config.borg_key_file: '~/key' is no absolute path"),
+            (
+                [entry(options={"repositories": [{"path": "/a", "borg_key_file": "key"}]})],
+                "config.repositories[0].borg_key_file: 'key' is no absolute path",
+            ),
+            (
+                [entry(options={"encryption_passphrase": None, "encryption_passcommand": "pass x"}, previous_passphrases=["old"])],
+                "previous_passphrases: need passphrase",
+            ),
+            (
                 [entry("a-b", schedules=[{"name": "c", "actions": ["create"]}]), entry("a", schedules=[{"name": "b-c", "actions": ["create"]}])],
                 "the schedule a-b-c stands there more than once",
             ),
@@ -101,6 +125,21 @@ class TestProblems:
         found = plan.problems(configs)
         assert any(said in problem for problem in found), found
         assert "CANARY" not in str(found)
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"options": {"encryption_passphrase": None}, "allow_unencrypted": True},
+            {"options": {"encryption_passphrase": None, "repositories": [{"path": "/a", "encryption": "none"}]}, "allow_unencrypted": True},
+            {"options": {"encryption_passphrase": None, "encryption_passcommand": "pass show x"}},
+            {"options": {"encryption_passphrase": "{credential file /etc/pw}"}},
+            {"options": {"repositories": [{"path": "h:x", "storage_quota": "5G"}]}, "enforced": {"ssh://h/./x": False}},
+            {"options": {"borg_base_directory": "/var/lib/borg", "borg_key_file": "/root/key"}},
+        ],
+        ids=str,
+    )
+    def test_what_borg_repository_takes_is_right(self, more):
+        assert plan.problems([entry(**more)]) == []
 
     def test_everything_is_told_at_once(self):
         found = plan.problems([entry("a", options={"keep_dialy": 1, "compression": "zip"}), entry("b", options={"repositories": []})])

@@ -113,7 +113,9 @@ def _host_key(server: Server, text: str) -> PublicKey:
         own = {server.known_as, server.host.lower(), (server.hostname or server.host).lower()}
         own |= {f"[{name}]:{server.port}" for name in own}
         if not own & set(words[0].lower().split(",")):
-            raise ValueError("the name before it is another host's: give this host's key, or leave the name out") from None
+            raise ValueError(
+                "the name before it is another host's: give this host's key, or leave the name out"
+            ) from None
     if key.kind.startswith("sk-"):
         raise ValueError("no server has a host key of this type")
     return key._replace(comment="")

@@ -47,7 +47,9 @@ def _blocks(group: list[Server]) -> list[str]:
     """What ssh needs to know of one host, on whichever ports."""
     first = group[0]
     if any(server.host != first.host for server in group):
-        raise Failure("invalid_argument", f"servers: {first.host} is spelt in two ways; choose one, for ssh tells them apart.")
+        raise Failure(
+            "invalid_argument", f"servers: {first.host} is spelt in two ways; choose one, for ssh tells them apart."
+        )
     if len(group) == 1:
         # borg passes the location's port on; this is for a location without one, and for humans
         port = {} if first.port == DEFAULT_PORT else {"Port": str(first.port)}

@@ -14,7 +14,11 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import Server, read_pinned, render_pinned
 from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_config import render_config
-from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_key_pair import KeyPair, generate, require_ssh_keygen
+from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_key_pair import (
+    KeyPair,
+    generate,
+    require_ssh_keygen,
+)
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_keys import PublicKey
 
 _HEADER = "# Written by fleetbackup.borg.borg_ssh_identity, which replaces the whole file.\n"
@@ -73,7 +77,9 @@ class Identity(NamedTuple):
         difference = Difference()
         files = [ManagedFile(path, None) for path in (self.config, self.known_hosts)]
         differing = [
-            file for file, shown in zip(files, (_lines, _fingerprints)) if _our_text(file.path) and _compare(file, shown, difference)
+            file
+            for file, shown in zip(files, (_lines, _fingerprints))
+            if _our_text(file.path) and _compare(file, shown, difference)
         ]
         pair = KeyPair(self.path)
         if pair.exists:
@@ -119,7 +125,9 @@ class Identity(NamedTuple):
         before = read_pinned(_our_text(self.known_hosts))
         return {server.known_as: server.host_keys or before.get(server.known_as, ()) for server in self.servers}
 
-    def _files(self, pinned: dict[str, tuple[PublicKey, ...]]) -> list[tuple[ManagedFile, Callable[[list[str]], list[str]]]]:
+    def _files(
+        self, pinned: dict[str, tuple[PublicKey, ...]]
+    ) -> list[tuple[ManagedFile, Callable[[list[str]], list[str]]]]:
         _our_text(self.config)
         return [
             (ManagedFile(self.known_hosts, render_pinned(_HEADER, pinned)), _fingerprints),

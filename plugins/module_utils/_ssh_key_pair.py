@@ -162,7 +162,8 @@ def require_ssh_keygen(purpose: str) -> str:
     program = find_program("ssh-keygen")
     if program is None:
         raise Failure(
-            "other", f"ssh-keygen is needed to {purpose}, and is not installed. Install it (Debian: apt install openssh-client)."
+            "other",
+            f"ssh-keygen is needed to {purpose}, and is not installed. Install it (Debian: apt install openssh-client).",
         )
     return program
 

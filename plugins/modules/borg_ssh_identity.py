@@ -280,7 +280,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 def _comment(given: str, account: Account) -> str:
     comment = f"{account.name}@{os.uname().nodename}" if given is None else given
     if not comment.isprintable():
-        raise Failure("invalid_argument", "comment: it holds a line break or another control character; for example root@web1.")
+        raise Failure(
+            "invalid_argument", "comment: it holds a line break or another control character; for example root@web1."
+        )
     return comment
 
 

@@ -48,7 +48,8 @@ def module_arguments(task: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in task:
         if name not in ARGUMENTS:
-            raise Failure("invalid_argument", f"{name}: is no option of borgmatic_config{nearest(name, ARGUMENTS)}")
+            hint = nearest(name, ARGUMENTS) or f"; its options are {', '.join(sorted(ARGUMENTS))}."
+            raise Failure("invalid_argument", f"{name}: is no option of borgmatic_config{hint}")
     arguments = dict(task)
     config = arguments.pop("config", None)
     if arguments.get("state", "present") == "absent" or config is None:

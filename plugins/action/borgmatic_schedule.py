@@ -50,7 +50,8 @@ def module_arguments(task: Mapping[str, Any], machine: str) -> tuple[dict[str, A
     """
     for name in task:
         if name not in ARGUMENTS:
-            raise Failure("invalid_argument", f"{name}: is no option of borgmatic_schedule{nearest(name, ARGUMENTS)}.")
+            hint = nearest(name, ARGUMENTS) or f"; its options are {', '.join(sorted(ARGUMENTS))}."
+            raise Failure("invalid_argument", f"{name}: is no option of borgmatic_schedule{hint}")
     arguments = dict(task)
     needs = _needs(arguments.pop("documents", None))
     schedules = arguments.get("schedules")

@@ -50,6 +50,26 @@ _ALIKE = {
 _ENFORCED = ("append_only", "storage_quota")
 #: What an entry says about its repositories and borgmatic has no option for.
 _OF_ENTRIES = ("previous_passphrases", "allow_unencrypted", "allow_empty_directory", "repair_broken_init")
+#: What people call a role's variable who know other roles and programs -> its name; both without the role's.
+_GUESSES = {
+    "borgmatic": {
+        **dict.fromkeys(("repositories", "repository", "schedules"), "configs"),
+        **dict.fromkeys(("exec", "binary", "bin", "program"), "executable"),
+        **dict.fromkeys(("owner", "account", "username"), "user"),
+        **dict.fromkeys(("venv", "venv_path"), "virtualenv"),
+        **dict.fromkeys(("version", "versions"), "requirements"),
+        **dict.fromkeys(("ssh_private_key", "private_key", "identity_file"), "ssh_key"),
+        **dict.fromkeys(("install", "method"), "install_method"),
+        **dict.fromkeys(("backend", "scheduler", "timer_backend"), "schedule_backend"),
+    },
+    "borg_server": {
+        **dict.fromkeys(("owner", "account", "username"), "user"),
+        **dict.fromkeys(("path", "directory", "pool"), "home"),
+        **dict.fromkeys(("keys", "authorized_keys"), "clients"),
+        **dict.fromkeys(("quota", "default_quota"), "storage_quota"),
+        **dict.fromkeys(("install", "method"), "install_method"),
+    },
+}
 #: An element of the module's option ``schedules`` with nothing but defaults.
 _SCHEDULE_DEFAULTS: dict[str, Any] = {
     "state": "present",
@@ -93,18 +113,18 @@ class RepositoryRecord(NamedTuple):
 def unknown_variables(names: Iterable[str], known: Iterable[str], role: str = "borgmatic") -> list[str]:
     """What is wrong with the names of variables. A name that resembles none of the role's is the user's own.
 
-    :param names: of all variables that begin with the role's name.
+    :param names: of all variables that begin with the role's name, or as if they did.
     :param known: those of the role.
     """
-    prefix = f"{role}_"
-    stems = {name[len(prefix) :] for name in known}
-    strange = sorted({name[len(prefix) :] for name in names} - stems)
-    meant = {stem: nearest(stem, stems) for stem in strange}
-    return [
-        f"{prefix}{stem}: the role {role} has no such variable{hint.replace('did you mean ', f'did you mean {prefix}')}"
-        for stem, hint in meant.items()
-        if hint
-    ]
+    stems = {name[len(role) + 1 :] for name in known}
+    result = []
+    for name in sorted(set(names) - set(known)):
+        stem = re.sub(rf"\A{role}s?_?", "", name)
+        meant = stem if stem in stems else _GUESSES.get(role, {}).get(stem, "")
+        hint = f"; did you mean {meant}?" if meant in stems else nearest(stem, stems)
+        if hint:
+            result.append(f"{name}: the role {role} has no such variable{hint.replace('mean ', f'mean {role}_')}")
+    return result
 
 
 def problems(configs: Sequence[Mapping[str, Any]], state: str = "present") -> list[str]:

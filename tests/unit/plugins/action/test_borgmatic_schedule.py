@@ -79,6 +79,8 @@ def test_the_module_judges_the_schedules(schedules):
     ("task", "says"),
     [
         ({"document": {PATH: DOCUMENT}}, "document: is no option of borgmatic_schedule; did you mean documents"),
+        ({"schedules?": []}, "schedules?: is no option of borgmatic_schedule; did you mean schedules?"),
+        ({"xyzzy": {PATH: DOCUMENT}}, "xyzzy: is no option of borgmatic_schedule; its options are backend, "),
         ({"documents": [DOCUMENT]}, "documents: is a list"),
         ({"documents": {PATH: {**DOCUMENT, "keep_daily": -1}}}, "config.keep_daily"),
         ({"documents": {PATH: {**DOCUMENT, "encryption_passphrase": f"{CANARY}\n"}}}, "config.encryption_passphrase"),

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 
+ROOT = Path(__file__).resolve().parents[4]
 SECRET = "correct CANARY horse"
 HOME = plan.Place("~/.config/borgmatic", "~")
 
@@ -46,6 +50,39 @@ class TestVariables:
         wrong = {"drop": left + right[1:], "double": left + left[-1] + right, "swap": left[:-1] + right[0] + left[-1] + right[1:]}
         (told,) = plan.unknown_variables([*self.KNOWN, wrong[slip]], self.KNOWN)
         assert told.startswith(f"{wrong[slip]}: ") and told.endswith(f"did you mean {name}?")
+
+    @pytest.mark.parametrize(
+        ("wrong", "right", "role"),
+        [
+            ("borgmatic_repositories", "borgmatic_configs", "borgmatic"),
+            ("borgmatic_venv", "borgmatic_virtualenv", "borgmatic"),
+            ("borgmatic_exec", "borgmatic_executable", "borgmatic"),
+            ("borgmatic_owner", "borgmatic_user", "borgmatic"),
+            ("borgmatics_configs", "borgmatic_configs", "borgmatic"),
+            ("borgmatic__configs", "borgmatic_configs", "borgmatic"),
+            ("borgmaticuser", "borgmatic_user", "borgmatic"),
+            ("borgmatic_confgs", "borgmatic_configs", "borgmatic"),
+            ("borg_server_quota", "borg_server_storage_quota", "borg_server"),
+            ("borg_server_owner", "borg_server_user", "borg_server"),
+            ("borg_servers_user", "borg_server_user", "borg_server"),
+        ],
+    )
+    def test_a_wrong_guess_is_told_with_the_right_name(self, wrong, right, role):
+        specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        known = list(specs["argument_specs"]["main"]["options"])
+        (told,) = plan.unknown_variables([*known, wrong], known, role)
+        assert told == f"{wrong}: the role {role} has no such variable; did you mean {right}?"
+
+    @pytest.mark.parametrize("role", ["borgmatic", "borg_server"])
+    def test_every_guess_leads_to_a_variable(self, role):
+        specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        known = list(specs["argument_specs"]["main"]["options"])
+        assert {f"{role}_{stem}" for stem in plan._GUESSES[role].values()} <= set(known)
+        assert not {f"{role}_{stem}" for stem in plan._GUESSES[role]} & set(known)
+
+    @pytest.mark.parametrize("name", ["borg_servers", "borg_serverless", "borg_server"])
+    def test_the_name_of_a_role_alone_is_nobody_s_mistake(self, name):
+        assert plan.unknown_variables([name], ["borg_server_user", "borg_server_home"], "borg_server") == []
 
     @pytest.mark.parametrize("name", ["passphrase", "exporter_port", "retention", "repository_path", "my_own"])
     def test_other_people_s_variables_are_left_alone(self, name):

@@ -74,6 +74,7 @@ options:
     type: bool
     default: false
 notes:
+  - C(group/fleetbackup.borg.repository) in C(module_defaults) sets these options for all modules that take them.
   - Run it as the user who owns the repository and makes the backups. Files that root leaves in another user's
     repository lock that user out.
   - On failure each Borg module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),

@@ -23,6 +23,12 @@ def test_the_action_group_holds_every_module_and_nothing_else():
     assert sorted(read("meta/runtime.yml")["action_groups"]["borg"]) == MODULES
 
 
+def test_the_action_group_repository_holds_the_modules_that_take_the_common_options():
+    takers = [name for name in MODULES if re.search(r"^  - fleetbackup\.borg\.borg$", module(name), re.MULTILINE)]
+    assert takers == [name for name in MODULES if "run_borg_module(" in module(name)]
+    assert sorted(read("meta/runtime.yml")["action_groups"]["repository"]) == takers
+
+
 def test_every_module_documents_that_it_is_in_the_action_group():
     silent = [name for name in MODULES if "fleetbackup.borg.attributes.actiongroup_borg" not in module(name).lower()]
     assert silent == []

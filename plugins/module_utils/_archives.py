@@ -15,8 +15,21 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Bo
 
 UTC = datetime.timezone.utc
 
-#: A date, and all that follows it, at the end of an archive's name; or a running number.
-_DATE = r"[-_.:T ]*(?:(?:19|20)\d{2}[-_.]?W?\d{2}(?!\d{3}).*|\d+)\Z"
+_MONTH, _DAY, _HOUR, _MINUTE = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])", r"(?:[01]\d|2[0-3])", r"[0-5]\d"
+_SECOND = r"[0-6]\d(?:[.,]\d+)?"
+_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})?"
+#: Only what is complete and plausible is a date: the digits of a host's name are not. Group by group: what stands before
+#: the last date, the date, its time, what follows.
+_DATED = (
+    r"(?s)(.*)(?<!\d)(?:"
+    rf"((?:19|20)\d\d([-_.]){_MONTH}\3{_DAY})"
+    rf"(?:[T _.@-]+{_HOUR}[-:._h]{_MINUTE}(?:[-:._m]{_SECOND})?{_ZONE}|[T _.@-]{_HOUR}{_MINUTE}{_SECOND}{_ZONE}|T{_HOUR}(?:{_MINUTE})?{_ZONE})?"
+    rf"|((?:19|20)\d\d{_MONTH}{_DAY})(?:[T _.@-]?{_HOUR}[-:._h]?{_MINUTE}(?:[-:._m]?{_SECOND})?{_ZONE})?"
+    r"|((?:19|20)\d\d-?W[0-5]\d(?:-?[1-7])?)"
+    r"|(1\d{9}(?:\.\d+)?)"  # seconds since 1970
+    r")(?!\d)(.*)\Z"
+)
+_SEPARATORS = "-_.:@+ "
 _CHECKPOINT = r"\.checkpoint(\.\d+)?\Z"
 
 
@@ -28,9 +41,36 @@ class Archive(NamedTuple):
     time: datetime.datetime
 
     @property
+    def is_checkpoint(self) -> bool:
+        """Whether it is what an interrupted backup left."""
+        return re.search(_CHECKPOINT, self.name) is not None
+
+    @property
+    def stem(self) -> str:
+        """The name up to its last date: most often the name of a machine."""
+        return self._parts()[0].rstrip(_SEPARATORS)
+
+    @property
     def series(self) -> str:
-        """The name without its date or number: what the archives of one machine and one configuration share."""
-        return re.sub(_DATE, "", re.sub(_CHECKPOINT, "", self.name))
+        """The name without its last date: what the archives of one machine and one configuration share."""
+        before, date, after = self._parts()
+        stem = before.rstrip(_SEPARATORS)
+        return f"{stem}\u2026{after}" if date and after else stem
+
+    @property
+    def series_filter(self) -> str:
+        """A filter that matches the archives of its series and of no neighbour."""
+        before, date, after = self._parts()
+        dates = re.sub(r"\d", "?", date) + "*" if date else ""
+        return escape_pattern(before) + dates + escape_pattern(after)
+
+    def _parts(self) -> tuple[str, str, str]:
+        """What stands before the last date, that date, and what follows its time."""
+        name = re.sub(_CHECKPOINT, "", self.name)
+        dated = re.match(_DATED, name)
+        if dated is None:
+            return name, "", ""
+        return dated.group(1), next(filter(None, dated.group(2, 4, 5, 6))), dated.group(7)
 
     def as_result(self) -> dict[str, Any]:
         """For a module's return value."""

@@ -14,9 +14,13 @@ description:
   - Removes the archives that no rule of the policy keeps. Space is freed when the repository is compacted.
   - It works on the archives that match a filter, or on all of them when that is said; on nothing otherwise.
   - It refuses where an archive lies in the future or the clock went back, since the policy would then drop the real
-    archives, and where the filter takes in more than one series of archives, such as C(web1-2026-…) and
-    C(web1-db-2026-…) with V(web1-*).
+    archives, and where O(keep_within) keeps nothing, since the clock is ahead then or backups have stopped.
+  - It refuses where the filter takes in more than one series of archives, such as C(web1-2026-…) and
+    C(web1-db-2026-…) with V(web1-*), or one that it does not name in full, such as C(web1-db-2026-…) alone.
+    A series is what the names of archives share without their last date.
   - Days begin at midnight of O(time_zone).
+  - What is to be pruned is predicted from the list of archives, without a lock. Only where there is something to prune,
+    Borg itself is asked with its dry run, has to agree, and prunes.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -24,7 +28,8 @@ extends_documentation_fragment:
 options:
   match_archives:
     description:
-      - Only archives whose name matches this shell-style pattern, for example V(web1-2*) or V({hostname}-2*).
+      - Only archives whose name matches this shell-style pattern, for example V(web1-2*) or V({hostname}-2*); for
+        V(web) beside V(web-2001), whose archives V(web-2*) would match too, V(web-????-??-??*).
       - Either this or O(all_archives=true) is required.
     type: str
   all_archives:
@@ -32,9 +37,10 @@ options:
       - Whether the policy is for all archives of the repository, whatever their names.
     type: bool
     default: false
-  allow_mixed_series:
+  allow_any_series:
     description:
-      - Whether O(match_archives) may match several series of archives, which the policy then treats as one.
+      - Whether O(match_archives) is taken at its word, whatever series of archives it matches. The policy treats several
+        as one.
     type: bool
     default: false
   keep_within:
@@ -43,11 +49,11 @@ options:
     type: str
   keep_last:
     description:
-      - Keep this many of the newest archives.
+      - Keep this many of the newest archives; of several of the same second, the newest.
     type: int
   keep_secondly:
     description:
-      - Keep the newest archive of this many seconds.
+      - Keep the newest archive of this many seconds. Excludes O(keep_last).
     type: int
   keep_minutely:
     description:
@@ -75,7 +81,8 @@ options:
     type: int
   keep_3monthly:
     description:
-      - Keep the newest archive of this many quarters of three months. Needs Borg 1.4.1.
+      - Keep the newest archive of this many quarters of three months. Needs Borg 1.4.1. Excludes
+        O(keep_13weekly).
     type: int
   keep_yearly:
     description:
@@ -112,7 +119,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pruned:
-  description: The archives that were removed, newest first. Predicted in check mode.
+  description: The archives that were removed, newest first. Predicted in check mode; V(null) where RV(assumed=true).
   returned: success
   type: list
   elements: dict
@@ -131,7 +138,7 @@ pruned:
       id: 11cfcbed8bc8848f9e5833e4d3482810f49a97231536335e2e89a8d05dc03c7c
       time: "2026-11-03T10:00:00+00:00"
 kept:
-  description: The archives that match and are kept, newest first. Predicted in check mode.
+  description: The archives that match and are kept, newest first. Predicted in check mode; V(null) where RV(assumed=true).
   returned: success
   type: list
   elements: dict
@@ -179,7 +186,7 @@ def main() -> None:
         {
             "match_archives": {"type": "str"},
             "all_archives": {"type": "bool", "default": False},
-            "allow_mixed_series": {"type": "bool", "default": False},
+            "allow_any_series": {"type": "bool", "default": False},
             "keep_within": {"type": "str"},
             **{rule: {"type": "int"} for rule in retention.RULES},
             "time_zone": {"type": "str"},
@@ -196,16 +203,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     borg = borg_from(parameters)
     try:
         policy = retention.read_policy(parameters, borg.dialect())
-        identity, archives = retention.check_archives(borg, match)
+        wanted = retention.Retention(policy, match, parameters["allow_any_series"], time_zone)
+        selection = retention.predict(borg, wanted)
     except Failure as failure:
         if not module.check_mode or failure.error not in ("absent", "borg_missing"):
             raise
-        return _result(retention.Selection([], []), assumed=True)
-    if match is not None and not parameters["allow_mixed_series"]:
-        retention.check_one_series(archives, match)
-    selection = retention.preview(borg, identity, archives, policy, match, time_zone)
+        return _result(None)
     if selection.pruned and not module.check_mode:
-        selection = retention.prune(borg, archives, policy, match, time_zone)
+        selection = retention.prune(borg, wanted, selection)
     return _result(selection)
 
 
@@ -225,7 +230,7 @@ def _filter(parameters: dict[str, Any]) -> Optional[str]:
 def _time_zone(name: Optional[str]) -> str:
     if name is None:
         return retention.LOCAL_TIME_ZONE
-    known = re.match(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*\Z", name) and os.path.exists(f"/usr/share/zoneinfo/{name}")
+    known = re.match(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*\Z", name) and _is_time_zone(f"/usr/share/zoneinfo/{name}")
     if name != "UTC" and not known:
         raise Failure(
             "invalid_argument",
@@ -234,14 +239,24 @@ def _time_zone(name: Optional[str]) -> str:
     return name
 
 
-def _result(selection: retention.Selection, *, assumed: bool = False) -> dict[str, Any]:
-    removed = "".join(f"{archive.name}\n" for archive in selection.pruned)
+def _is_time_zone(path: str) -> bool:
+    # whatever else stands there would be UTC to the C library
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"TZif"
+
+
+def _result(selection: Optional[retention.Selection]) -> dict[str, Any]:
+    """:param selection: None where check mode cannot know it."""
+    if selection is None:
+        return {"changed": True, "pruned": None, "kept": None, "assumed": True, "diff": {"before": "", "after": ""}}
     return {
-        "changed": bool(selection.pruned) or assumed,
+        "changed": bool(selection.pruned),
         "pruned": [archive.as_result() for archive in selection.pruned],
         "kept": [{**archive.as_result(), "rule": rule} for archive, rule in selection.kept],
-        "assumed": assumed,
-        "diff": {"before": removed, "after": ""},
+        "assumed": False,
+        "diff": {"before": "".join(f"{archive.name}\n" for archive in selection.pruned), "after": ""},
     }
 
 

@@ -66,12 +66,17 @@ def test_what_borg_would_refuse_expand_or_hide_is_refused(name, reason):
     [
         ("web1-2026-01-01", "web1"),
         ("web1-2026-01-01T10:00:00.123456", "web1"),
+        ("web1-2026-01-01T10:00:00+01:00", "web1"),
+        ("web1-2026-01-01T10", "web1"),
+        ("web1-2026-01-01_10-00-00", "web1"),
+        ("web1-2026-01-01-100000", "web1"),
+        ("web1 2026-01-01 10.00", "web1"),
         ("web1_20260101", "web1"),
         ("web1-20260101-1000", "web1"),
+        ("web1-20260101T100000Z", "web1"),
+        ("web1-20260101100000", "web1"),
         ("web1.2026.01.01", "web1"),
         ("web10-2026-01-01", "web10"),
-        ("web1-1", "web1"),
-        ("web1", "web"),
         ("web", "web"),
         ("2026-01-01", ""),
         ("web1-2026-01-01.checkpoint", "web1"),
@@ -79,18 +84,69 @@ def test_what_borg_would_refuse_expand_or_hide_is_refused(name, reason):
         ("web1-2026-W03", "web1"),
         ("web1-1767225600", "web1"),
         ("web1-home-2026-01-01", "web1-home"),
+        # digits of a machine's name
+        ("web1", "web1"),
+        ("web1-1", "web1-1"),
+        ("web-2001-2026-01-01", "web-2001"),
+        ("web-2001-2012-01-01", "web-2001"),
+        ("web-2001-10-2012-01-01", "web-2001-10"),
+        ("web-2001-10-10-2012-01-01", "web-2001-10-10"),
+        ("web-20011010-2012-01-01T10:00:00", "web-20011010"),
+        ("web-2001", "web-2001"),
+        ("web-2001-01", "web-2001-01"),
+        ("db-2026-13-01", "db-2026-13-01"),
+        ("db-2026-01-32", "db-2026-01-32"),
+        ("db-12026-01-01", "db-12026-01-01"),
+        ("db-2026-01-011", "db-2026-01-011"),
+        ("db-2026-01.01", "db-2026-01.01"),
+        # what follows the date
+        ("web1-2026-01-01-db", "web1\u2026-db"),
+        ("web1-2026-01-01T10:00:00-files", "web1\u2026-files"),
+        ("web1-2026-01-01-2", "web1\u2026-2"),
+        ("2026-01-01-web1", "\u2026-web1"),
+        ("2026-01-01-1001", "\u2026-1001"),
     ],
 )
-def test_a_series_is_the_name_without_its_date(name, series):
+def test_a_series_is_the_name_without_its_last_date(name, series):
     assert archive(name).series == series
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("web1-2026-01-01", "web10-2026-01-01"), ("web-2026-01-01", "web-db-2026-01-01"), ("db1-2026-01-01", "db2-2026-01-01")],
+    [
+        ("web1-2026-01-01", "web10-2026-01-01"),
+        ("web-2026-01-01", "web-db-2026-01-01"),
+        ("db1-2026-01-01", "db2-2026-01-01"),
+        ("web-2026-01-01", "web-2001-2026-01-01"),
+        ("web1-2026-01-01-db", "web1-2026-01-01-files"),
+        ("web1-2026-01-01-db", "web1-db-2026-01-01"),
+        ("web1", "web2"),
+        ("web-1", "web-2"),
+    ],
 )
 def test_a_neighbour_whose_name_begins_the_same_way_is_another_series(one, other):
     assert archive(one).series != archive(other).series
+    assert not fnmatch.fnmatchcase(other, archive(one).series_filter)
+    assert fnmatch.fnmatchcase(one, archive(one).series_filter)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("web-2026-01-01T10:00:00", "web-????-??-??*"),
+        ("web1_20260101", "web1_????????*"),
+        ("web1-2026-01-01-db", "web1-????-??-??*-db"),
+        ("web1", "web1"),
+        ("a[b]-2026-01-01.checkpoint", "a[[]b]-????-??-??*"),
+    ],
+)
+def test_a_filter_for_a_series(name, pattern):
+    assert archive(name).series_filter == pattern
+
+
+@pytest.mark.parametrize(("name", "checkpoint"), [("a", False), ("a.checkpoint", True), ("a.checkpoint.2", True), ("a.checkpoints", False)])
+def test_a_checkpoint_is_known_by_its_name(name, checkpoint):
+    assert archive(name).is_checkpoint == checkpoint
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ class Serving(NamedTuple):
         if not re.match(_BORG, self.borg):
             _reject("borg", self.borg, "is neither a name nor an absolute path; for example /usr/local/bin/borg")
         if self.host_id is not None and not re.match(_HOST_ID, self.host_id):
-            _reject("host_id", self.host_id, "is more than letters, digits and . @ _ : -; for example backup1.example.org@1")
+            _reject(
+                "host_id", self.host_id, "is more than letters, digits and . @ _ : -; for example backup1.example.org@1"
+            )
         if not re.match(_UMASK, self.umask):
             _reject("umask", self.umask, "is no mask that leaves the owner everything; for example '077', in quotes")
 
@@ -218,7 +220,8 @@ def check_retained(clients: Sequence[Client], present: Present, retained: Sequen
             numbers = ", ".join(map(str, present.numbers[name]))
             raise Failure(
                 "unsafe",
-                f"retain: the lines of {name} (line {numbers}) are not as this module writes them, so they may let it in"
+                f"retain: the lines of {name} (line {numbers}) are not as this module writes them, so they may let it"
+                f" in"
                 " without a restriction. Give the client in clients, or leave it out of retain.",
             )
         for key in present.clients[name].keys:
@@ -240,13 +243,16 @@ def _client(about: Mapping[str, Any], directory: str, serving: Serving) -> Clien
     where = f"clients, {name}"
     keys = tuple(dict.fromkeys(client_key(text, f"{where}, public_keys") for text in about["public_keys"]))
     if not keys:
-        raise Failure("invalid_argument", f"{where}, public_keys: is empty; give the client's public key, or retain it.")
+        raise Failure(
+            "invalid_argument", f"{where}, public_keys: is empty; give the client's public key, or retain it."
+        )
     repositories = _inside(about.get("repositories") or (), f"{where}, repositories", directory)
     paths = _inside(about.get("paths") or (), f"{where}, paths", directory, itself=True)
     if bool(repositories) == bool(paths):
         raise Failure(
             "invalid_argument",
-            f"{where}: give either repositories, for example [{name}], or paths; without one of them nothing would limit it,"
+            f"{where}: give either repositories, for example [{name}], or paths; without one of them nothing would"
+            f" limit it,"
             " and with both borg lets it open only what both allow.",
         )
     append_only = about.get("append_only")
@@ -314,10 +320,16 @@ def _quota(text: Optional[str], parameter: str) -> Optional[str]:
 def _addresses(given: Iterable[str], parameter: str) -> tuple[str, ...]:
     for pattern in given:
         if not re.match(_ADDRESS, pattern):
-            _reject(parameter, pattern, "is no address, network or pattern of sshd; for example 192.0.2.0/24 or *.example.org")
+            _reject(
+                parameter,
+                pattern,
+                "is no address, network or pattern of sshd; for example 192.0.2.0/24 or *.example.org",
+            )
     addresses = tuple(dict.fromkeys(given))
     if addresses and all(pattern.startswith("!") for pattern in addresses):
-        _reject(parameter, ",".join(addresses), "excludes only, so it lets nobody in; for example 192.0.2.0/24, !192.0.2.7")
+        _reject(
+            parameter, ",".join(addresses), "excludes only, so it lets nobody in; for example 192.0.2.0/24, !192.0.2.7"
+        )
     return addresses
 
 
@@ -333,7 +345,8 @@ def _claim(owners: dict[PublicKey, str], key: PublicKey, name: str) -> None:
     if other != name:
         raise Failure(
             "invalid_argument",
-            f"clients, {name}, public_keys: {key.fingerprint} is the key of {other} too, and sshd would take both for the one"
+            f"clients, {name}, public_keys: {key.fingerprint} is the key of {other} too, and sshd would take both for"
+            f" the one"
             " that comes first. Was one machine cloned from the other? Make a new pair there (ssh-keygen -t ed25519).",
         )
 

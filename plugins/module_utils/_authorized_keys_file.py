@@ -34,14 +34,20 @@ class KeysFile:
         directory = _status(self._directory)
         self._has_directory = directory is not None
         if directory is not None and not stat.S_ISDIR(directory.st_mode):
-            raise Failure("unsafe", f"path: {self._directory} is a link or no directory. See who made it, and remove it.")
+            raise Failure(
+                "unsafe", f"path: {self._directory} is a link or no directory. See who made it, and remove it."
+            )
         status = _status(path)
         if status is None:
             return
         if not stat.S_ISREG(status.st_mode):
-            raise Failure("unsafe", f"path: {path} is a link or no file. See who made it, and remove it, or say another path.")
+            raise Failure(
+                "unsafe", f"path: {path} is a link or no file. See who made it, and remove it, or say another path."
+            )
         self._present = Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with open(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             self.text = file.read()
 
     @property
@@ -51,7 +57,9 @@ class KeysFile:
         if self._has_directory or (above == self._account.home and os.path.isdir(above)):
             return None
         needed = above if above == self._account.home else self._directory
-        return Failure("parent_missing", f"path: {needed}, which {self.path} is to be in, does not exist; create it first.")
+        return Failure(
+            "parent_missing", f"path: {needed}, which {self.path} is to be in, does not exist; create it first."
+        )
 
     def compare(self, difference: Difference) -> None:
         """Note what is wrong with owner and mode. sshd ignores a file that others may write."""

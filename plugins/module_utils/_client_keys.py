@@ -53,7 +53,11 @@ def _better_reason(line: str) -> str:
     if "-cert-v0" in kind:
         return "is a certificate, not a key"
     match = re.match(_TYPE, line)
-    return "has options before the type, and options are this collection's to set" if match and match.end() > len(kind) + 1 else ""
+    return (
+        "has options before the type, and options are this collection's to set"
+        if match and match.end() > len(kind) + 1
+        else ""
+    )
 
 
 def _check_strength(key: PublicKey, reject: Callable[[str], NoReturn]) -> None:

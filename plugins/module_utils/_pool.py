@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the fleetbackup.borg maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The repositories below one directory, and the space that borg leaves free for each. Read without borg, set with it."""
+"""The repositories below one directory, and the space that borg leaves free for each. Read without borg, set with"
+" it."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ class Pooled(NamedTuple):
 
 
 def repositories(directory: str) -> list[Pooled]:
-    """Those below a directory, in the order of their paths. Links are not followed, and nothing in a repository is one."""
+    """Those below a directory, in the order of their paths. Links are not followed, and nothing in a repository is"
+    " one."""
     return sorted(_below(directory, MAXIMUM_DEPTH))
 
 

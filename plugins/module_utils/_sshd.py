@@ -67,7 +67,7 @@ class Sshd:
 
         :param path: of the drop-in.
         :param text: its content; None: no such file.
-        :raises Failure: ``drift``: sshd rejects the whole, or does not read the drop-in; ``unsafe``: something overrides it.
+        :raises Failure: ``drift``: sshd rejects the whole, or does not read the drop-in; ``unsafe``: something wins over it.
         """
         with open(MAIN, encoding="utf-8", errors="surrogateescape") as file:
             main = file.read()
@@ -77,7 +77,8 @@ class Sshd:
             if replaced is None and text is not None:
                 raise Failure(
                     "drift",
-                    f"{MAIN} does not include {path} for everybody. Add the line 'Include {os.path.dirname(path)}/*.conf' to it,"
+                    f"{MAIN} does not include {path} for everybody. Add the line 'Include"
+                    f" {os.path.dirname(path)}/*.conf' to it,"
                     " before its first Match.",
                 )
             for name, content in ((trial, main if replaced is None else replaced), (drop_in, text or "")):
@@ -114,7 +115,8 @@ class Sshd:
         if done.rc:
             raise Failure(
                 "drift",
-                f"{service.unit} could not be reloaded: {' '.join(done.stderr.split())} See systemctl status {service.unit}.",
+                f"{service.unit} could not be reloaded: {' '.join(done.stderr.split())} See systemctl status"
+                f" {service.unit}.",
                 rc=done.rc,
                 cmd=done.argv,
                 stderr=done.stderr,
@@ -171,7 +173,9 @@ def host_keys(effective: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _tell_overriding(path: str, treatment: Treatment, ineffective: Mapping[str, str]) -> NoReturn:
     wanted = treatment.settings
-    facts = "; ".join(f"{keyword} would be {value!r}, not {wanted[keyword]!r}" for keyword, value in ineffective.items())
+    facts = "; ".join(
+        f"{keyword} would be {value!r}, not {wanted[keyword]!r}" for keyword, value in ineffective.items()
+    )
     earlier = "; ".join(
         f"{found.path} line {found.number} (Match {found.condition}) sets {found.keyword} {found.value}"
         for found in overriding(path, list(ineffective))

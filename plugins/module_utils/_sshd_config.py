@@ -57,7 +57,9 @@ class Treatment(NamedTuple):
         if not re.match(_USER, self.user):
             raise Failure("invalid_argument", f"user: {self.user!r} is no name of one account; for example borg.")
         if self.interval < 0:
-            raise Failure("invalid_argument", f"keepalive_interval: {self.interval} is negative; give seconds, for example 30.")
+            raise Failure(
+                "invalid_argument", f"keepalive_interval: {self.interval} is negative; give seconds, for example 30."
+            )
         if self.attempts < 1:
             raise Failure("invalid_argument", f"keepalive_count: {self.attempts} is less than 1; for example 10.")
 

@@ -11,9 +11,12 @@ module: borg_authorized_keys
 short_description: Let clients into a backup server, each only to its own repositories
 version_added: 0.1.0
 description:
-  - Ensures that an account's C(authorized_keys) holds these clients and nobody else. One launch serves thousands of them.
-  - Whatever a client asks for, sshd runs C(borg serve) with the limits given here. It has no shell, no terminal, no forwarding.
-  - The module owns the whole file and replaces it in one step. The mode of a file that only its owner may write stays as it is.
+  - Ensures that an account's C(authorized_keys) holds these clients and nobody else. One launch serves thousands of
+    them.
+  - Whatever a client asks for, sshd runs C(borg serve) with the limits given here. It has no shell, no terminal, no
+    forwarding.
+  - The module owns the whole file and replaces it in one step. The mode of a file that only its owner may write stays
+    as it is.
   - Everything is checked before anything changes.
 extends_documentation_fragment:
   - fleetbackup.borg.attributes
@@ -26,7 +29,8 @@ options:
     required: true
   path:
     description:
-      - The file. By default C(.ssh/authorized_keys) in the account's home; a missing C(.ssh) is made. A link is refused.
+      - The file. By default C(.ssh/authorized_keys) in the account's home; a missing C(.ssh) is made. A link is
+        refused.
     type: path
   directory:
     description:
@@ -41,26 +45,28 @@ options:
     suboptions:
       name:
         description:
-          - Names the client; 1 to 64 letters, digits, C(.), C(_), C(-) and C(:), of which the first is a letter, a digit or C(_).
+          - Names the client; 1 to 64 letters, digits, C(.), C(_), C(-) and C(:), of which the first is a letter, a
+            digit or C(_).
         type: str
         required: true
       public_keys:
         description:
-          - Its public keys, each as in its C(.pub) file; two while a key is replaced. Types are ed25519, ECDSA, those of
-            security keys, and RSA from 2048 bits on. No two clients may have the same key.
+          - Its public keys, each as in its C(.pub) file; two while a key is replaced. Types are ed25519, ECDSA, those
+            of security keys, and RSA from 2048 bits on. No two clients may have the same key.
         type: list
         elements: str
         required: true
       repositories:
         description:
-          - The paths of its repositories, absolute or relative to O(directory). It can create them, and reach nothing else.
+          - The paths of its repositories, absolute or relative to O(directory). It can create them, and reach nothing
+            else.
         type: list
         elements: str
         default: []
       paths:
         description:
-          - Instead of O(clients[].repositories), paths in which it may reach everything, such as C(.) for all of O(directory). For
-            an identity that maintains the repositories of others.
+          - Instead of O(clients[].repositories), paths in which it may reach everything, such as C(.) for all of
+            O(directory). For an identity that maintains the repositories of others.
         type: list
         elements: str
         default: []
@@ -71,8 +77,8 @@ options:
         default: true
       storage_quota:
         description:
-          - How much each of its repositories may hold, in borg's decimal units, such as V(50G); at least 10M. By default, or with
-            an empty text, whatever the repository's own settings say.
+          - How much each of its repositories may hold, in borg's decimal units, such as V(50G); at least 10M. By
+            default, or with an empty text, whatever the repository's own settings say.
         type: str
       from:
         description:
@@ -82,8 +88,8 @@ options:
         default: []
   retain:
     description:
-      - Names of clients whose lines stay as they are, where O(clients) does not say otherwise. For those that a run knows nothing
-        of. A name that has no line is no error.
+      - Names of clients whose lines stay as they are, where O(clients) does not say otherwise. For those that a run
+        knows nothing of. A name that has no line is no error.
     type: list
     elements: str
     default: []
@@ -99,8 +105,8 @@ options:
     default: borg
   host_id:
     description:
-      - The server's C(BORG_HOST_ID). With it borg knows its own stale locks again when the name or the network card of the
-        server changes. By default borg makes one up.
+      - The server's C(BORG_HOST_ID). With it borg knows its own stale locks again when the name or the network card of
+        the server changes. By default borg makes one up.
     type: str
   umask:
     description:
@@ -108,8 +114,8 @@ options:
     type: str
     default: "077"
 notes:
-  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid), C(cmd)
-    and C(stderr).
+  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
+    C(cmd) and C(stderr).
 seealso:
   - module: fleetbackup.borg.borg_pool
   - module: fleetbackup.borg.borg_sshd
@@ -311,7 +317,8 @@ def _foreign(path: str, present: Present) -> Failure:
     numbers = ", ".join(map(str, present.foreign[:20])) + (" …" if len(present.foreign) > 20 else "")
     return Failure(
         "unsafe",
-        f"{path} holds {len(present.foreign)} lines that are not this module's (line {numbers}). Whoever has such a key may get"
+        f"{path} holds {len(present.foreign)} lines that are not this module's (line {numbers}). Whoever has such a"
+        f" key may get"
         " in without a restriction. Give them as clients, or let them be removed with exclusive: true.",
     )
 
@@ -347,7 +354,9 @@ def _differing(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str,
     names = [name for name in after if name not in before or before[name] != after[name]]
     if not names:
         return {"order of keys": "another"}, {"order of keys": "as given"}
-    return {name: before[name] for name in before if name in names or name not in after}, {name: after[name] for name in names}
+    return {name: before[name] for name in before if name in names or name not in after}, {
+        name: after[name] for name in names
+    }
 
 
 if __name__ == "__main__":

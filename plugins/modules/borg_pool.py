@@ -11,8 +11,8 @@ module: borg_pool
 short_description: The directory of a backup server that all repositories are below
 version_added: 0.1.0
 description:
-  - Ensures that the directory exists with its owner, group and mode, and that each repository in it keeps some space free, so that
-    a full disk can be cleared.
+  - Ensures that the directory exists with its owner, group and mode, and that each repository in it keeps some space
+    free, so that a full disk can be cleared.
   - Whatever is in the directory stays. A repository is set only where it differs, by borg, as the account that owns it.
   - A repository that somebody works with just now is no failure. It is named with a warning, and the next run sets it.
 extends_documentation_fragment:
@@ -40,9 +40,9 @@ options:
     default: "0700"
   additional_free_space:
     description:
-      - How much each repository that is up to four directories deep in the pool leaves free, in borg's decimal units, such as
-        V(2G); at least 10M, or 0 for nothing. On a disk with less than that borg stores nothing more, but can still delete and
-        compact. By default each stays as it is.
+      - How much each repository that is up to four directories deep in the pool leaves free, in borg's decimal units,
+        such as V(2G); at least 10M, or 0 for nothing. On a disk with less than that borg stores nothing more, but can
+        still delete and compact. By default each stays as it is.
     type: str
   executable:
     description:
@@ -52,8 +52,8 @@ options:
 requirements:
   - borg 1.2 or 1.4 and setpriv (util-linux), where a repository has to be set
 notes:
-  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid), C(cmd)
-    and C(stderr).
+  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
+    C(cmd) and C(stderr).
 seealso:
   - module: fleetbackup.borg.borg_authorized_keys
 author:
@@ -100,7 +100,8 @@ busy:
   elements: str
   sample: []
 assumed:
-  description: Whether check mode could not know, because an earlier step was not executed (there is no such account yet).
+  description: Whether check mode could not know, because an earlier step was not executed (there is no such account
+    yet).
   returned: success
   type: bool
   sample: false
@@ -175,9 +176,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _checked(directory: str) -> str:
-    if not directory.startswith("/") or not directory.isprintable() or os.path.normpath(directory) != directory.rstrip("/"):
+    if (
+        not directory.startswith("/")
+        or not directory.isprintable()
+        or os.path.normpath(directory) != directory.rstrip("/")
+    ):
         raise Failure(
-            "invalid_argument", f"directory: {directory!r} is no absolute path below /, without . and ..; for example /srv/borg."
+            "invalid_argument",
+            f"directory: {directory!r} is no absolute path below /, without . and ..; for example /srv/borg.",
         )
     if os.path.lexists(directory) and not os.path.isdir(directory):
         raise Failure("invalid_argument", f"directory: {directory} exists and is no directory; say another.")
@@ -203,11 +209,14 @@ def _missing(parameters: dict[str, Any], directory: str, *, needs_borg: bool) ->
             return Failure("invalid_argument", f"{kind}: there is no {name} here; create it first.")
     above = os.path.dirname(directory)
     if not os.path.isdir(above):
-        return Failure("parent_missing", f"directory: {above}, which {directory} is to be in, does not exist; create it first.")
+        return Failure(
+            "parent_missing", f"directory: {above}, which {directory} is to be in, does not exist; create it first."
+        )
     if needs_borg:
         return Failure(
             "borg_missing",
-            f"The program {parameters['executable']} is not installed here. Install borgbackup (Debian: apt install borgbackup),"
+            f"The program {parameters['executable']} is not installed here. Install borgbackup (Debian: apt install"
+            f" borgbackup),"
             " or say with the option executable where it is.",
         )
     return None

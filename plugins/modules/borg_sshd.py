@@ -11,12 +11,12 @@ module: borg_sshd
 short_description: Have sshd give an account's clients nothing but their forced command
 version_added: 0.1.0
 description:
-  - Ensures that this machine's sshd lets one account in with public keys only, without passwords, forwarding, terminals and
-    files that run at login, whatever it does for others. It is the second line behind the options of each key.
-  - The settings are a file of their own, a C(Match) block. What sshd then makes of its whole configuration is asked before anything
-    changes. Where an earlier setting would win, this module fails and names it.
-  - The running sshd is compared too. One that is older than its configuration is reloaded, so that a run that was killed
-    halfway is repaired by the next.
+  - Ensures that this machine's sshd lets one account in with public keys only, without passwords, forwarding, terminals
+    and files that run at login, whatever it does for others. It is the second line behind the options of each key.
+  - The settings are a file of their own, a C(Match) block. What sshd then makes of its whole configuration is asked
+    before anything changes. Where an earlier setting would win, this module fails and names it.
+  - The running sshd is compared too. One that is older than its configuration is reloaded, so that a run that was
+    killed halfway is repaired by the next.
 extends_documentation_fragment:
   - fleetbackup.borg.attributes
   - fleetbackup.borg.attributes.actiongroup_borg
@@ -54,8 +54,8 @@ requirements:
   - systemd, for the running sshd to be reloaded
 notes:
   - Connections that are open go on as they are.
-  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid), C(cmd)
-    and C(stderr).
+  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
+    C(cmd) and C(stderr).
 seealso:
   - module: fleetbackup.borg.borg_authorized_keys
 author:
@@ -81,7 +81,8 @@ path:
   sample: /etc/ssh/sshd_config.d/fleetbackup-borg.conf
 host_keys:
   description:
-    - The public host keys that sshd uses, each as C(type base64); empty where there is no sshd. Predicted in check mode.
+    - The public host keys that sshd uses, each as C(type base64); empty where there is no sshd. Predicted in check
+      mode.
   returned: success
   type: list
   elements: str
@@ -132,7 +133,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     treatment.check()
     path = parameters["path"] or f"{DIRECTORY}/sshd_config.d/fleetbackup-{treatment.user}.conf"
     if not path.startswith("/"):
-        raise Failure("invalid_argument", f"path: {path!r} is no absolute path; for example {DIRECTORY}/sshd_config.d/x.conf.")
+        raise Failure(
+            "invalid_argument", f"path: {path!r} is no absolute path; for example {DIRECTORY}/sshd_config.d/x.conf."
+        )
     file = ManagedFile(path, treatment.text if parameters["state"] == "present" else None)
     difference = Difference()
     sshd = Sshd.find()

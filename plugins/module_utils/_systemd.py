@@ -124,10 +124,14 @@ class Systemd:
         """What is known of some units, by name; one process for all."""
         if not names or not self.is_running:
             return {name: Unit() for name in names}
-        completed = self.call("show", f"--property={','.join(_PROPERTIES)}", "--", *names)
-        blocks = completed.stdout.strip("\n").split("\n\n")
-        shown = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
+        shown = self.properties(names, _PROPERTIES)
         return {name: Unit.parse(properties) for name, properties in zip(names, shown)}
+
+    def properties(self, names: Sequence[str], wanted: Sequence[str]) -> list[dict[str, str]]:
+        """Some properties of each of some units, as systemd prints them; times in UTC."""
+        completed = self.call("show", f"--property={','.join(wanted)}", "--", *names)
+        blocks = completed.stdout.strip("\n").split("\n\n")
+        return [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
 
     def call(self, *arguments: str) -> Completed:
         """Run systemctl.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Optional
+from contextlib import contextmanager
+from typing import Iterator, Optional
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
@@ -74,9 +75,10 @@ class KeysFile:
             os.mkdir(self._directory, 0o700)
             os.chown(self._directory, uid, gid, follow_symlinks=False)
         owner = self._wanted
-        write_atomically(
-            self.path, text.encode("utf-8", "surrogateescape"), mode=owner.mode, uid=owner.uid, gid=owner.gid
-        )
+        with _acting_as(owner, self._directory):
+            write_atomically(
+                self.path, text.encode("utf-8", "surrogateescape"), mode=owner.mode, uid=owner.uid, gid=owner.gid
+            )
 
     @property
     def _wanted(self) -> Ownership:
@@ -86,6 +88,23 @@ class KeysFile:
         if present is None or present.mode & _OTHERS_WRITE or present.uid not in (0, account.uid):
             return own
         return present
+
+
+@contextmanager
+def _acting_as(owner: Ownership, directory: str) -> Iterator[None]:
+    """In a directory that belongs to the account, root has no more power than the account: it could change beneath us
+    what we give to it."""
+    if os.geteuid() != 0 or owner.uid == 0 or os.lstat(directory).st_uid != owner.uid:
+        yield
+        return
+    gid = os.getegid()
+    os.setegid(owner.gid)
+    os.seteuid(owner.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
 
 
 def _status(path: str) -> Optional[os.stat_result]:

@@ -129,6 +129,9 @@ class JobRuns(Runs):
                 start_new_session=True,
             )
             state.write(f"started {supervisor.pid} {time.time():.3f}\n")
+        # for a moment the kernel knows no arguments of a process that has just begun
+        while path not in _arguments(supervisor.pid) and supervisor.poll() is None:
+            time.sleep(0.01)
         return self.look(schedule, os.path.basename(path))
 
     def look(self, schedule: str, identity: str) -> Run:
@@ -137,23 +140,29 @@ class JobRuns(Runs):
         if identity.startswith("pid-"):
             number, moment = identity.split("-")[1:]
             return _of_cron(schedule, identity, job, scrubber, int(number), float(moment))
+        state = self._state(schedule, identity)
+        pid, started = int(state["started"][0]), float(state["started"][1])
+        alive = identity in _arguments(pid)
+        if not alive:
+            state = self._state(schedule, identity)  # by now with what it noted last
+        run = _logged(Run(schedule, identity, started=started), job, scrubber)[0]
+        if "ended" in state:
+            code = int(state["ended"][0])
+            return run._replace(result=FAILED if code else SUCCEEDED, exit_code=code, ended=float(state["ended"][1]))
+        if alive:
+            return run
+        return run._replace(result=FAILED, ended=time.time())  # whoever killed it killed its supervisor too
+
+    def _state(self, schedule: str, identity: str) -> dict[str, list[str]]:
         try:
             with open(f"{self._states}/{os.path.basename(identity)}", encoding="utf-8") as file:
-                states = {words[0]: words[1:] for words in map(str.split, file) if len(words) == 3}
+                return {words[0]: words[1:] for words in map(str.split, file) if len(words) == 3}
         except OSError as error:
             raise Failure(
                 "other",
                 f"{schedule}: nothing is known of this run any more: the machine was restarted, or a later run has replaced it."
                 f" See: {_LOG_COMMAND}",
             ) from error
-        pid, started = int(states["started"][0]), float(states["started"][1])
-        run = _logged(Run(schedule, identity, started=started), job, scrubber)[0]
-        if "ended" in states:
-            code = int(states["ended"][0])
-            return run._replace(result=FAILED if code else SUCCEEDED, exit_code=code, ended=float(states["ended"][1]))
-        if identity in _arguments(pid):
-            return run
-        return run._replace(result=FAILED, ended=time.time())  # whoever killed it killed its supervisor too
 
     def _state_files(self, schedule: str) -> list[str]:
         paths = glob.glob(f"{glob.escape(self._states)}/{glob.escape(schedule)}.*")

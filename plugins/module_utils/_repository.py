@@ -268,6 +268,11 @@ def change_passphrase(borg: Borg, current: str) -> Description:
     return describe(borg, "--last=1")
 
 
-def delete(borg: Borg) -> None:
-    """Remove a repository with all its archives, and what this machine remembers of it."""
-    borg.run("delete", environment={"BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES"})
+def delete(borg: Borg, *, unopened: bool = False) -> None:
+    """Remove a repository with all its archives, and what this machine remembers of it.
+
+    :param unopened: without its passphrase. ``--force`` only leaves out that borg opens it to count its archives: it takes the
+        lock, and keeps an append-only repository, all the same. Source: `borg.archiver`, 1.2.9 and 1.4.5.
+    """
+    options = ["--force"] if unopened else []
+    borg.run("delete", *options, environment={"BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES"})

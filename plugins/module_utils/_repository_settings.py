@@ -61,17 +61,26 @@ def parse_setting(text: str, parameter: str) -> int:
 
 def read_settings(borg: Borg) -> Settings:
     """The settings in force, without running borg."""
+    section = _section(borg)
+    return Settings(
+        section.get("append_only", "0").strip() not in ("0", "", "False", "false", "no"),
+        parse_size(section.get("storage_quota", "0"), "storage_quota"),
+        parse_size(section.get("additional_free_space", "0"), "additional_free_space"),
+    )
+
+
+def read_id(borg: Borg) -> str:
+    """The repository's id. It stands in clear there, whatever its encryption."""
+    return _section(borg).get("id", "").strip()
+
+
+def _section(borg: Borg) -> configparser.SectionProxy:
     path = os.path.join(borg.repository.directory, "config")
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with open(path, encoding="utf-8") as file:
             parser.read_file(file)
-        section = parser["repository"]
-        return Settings(
-            section.get("append_only", "0").strip() not in ("0", "", "False", "false", "no"),
-            parse_size(section.get("storage_quota", "0"), "storage_quota"),
-            parse_size(section.get("additional_free_space", "0"), "additional_free_space"),
-        )
+        return parser["repository"]
     except PermissionError as error:
         raise Failure("permission", f"{path} may not be read: run as the owner of the repository.") from error
     except (configparser.Error, KeyError, UnicodeDecodeError) as error:

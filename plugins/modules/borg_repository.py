@@ -23,7 +23,8 @@ options:
   state:
     description:
       - V(present) ensures that the repository exists.
-      - V(absent) ensures that it does not. Its archives are gone then; O(confirm_id) is required.
+      - V(absent) ensures that it does not. Its archives are gone then; O(confirm_id) is required. For a local repository that is
+        enough, without O(passphrase) and O(passcommand): a backup server has neither.
     type: str
     choices: [present, absent]
     default: present
@@ -106,7 +107,6 @@ EXAMPLES = r"""
 - name: Only this very repository may be removed, with all its archives
   fleetbackup.borg.borg_repository:
     repository: /srv/backup/old-host
-    passphrase: "{{ vault_old_passphrase }}"
     state: absent
     confirm_id: 586f274595a184a69b7e937c90a87f93f5cb6f165d375db6393b048d91575adb
 """
@@ -171,7 +171,7 @@ assumed:
   sample: false
 """
 
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -357,19 +357,44 @@ def _ensure_absent(module: AnsibleModule, borg: Borg) -> dict[str, Any]:
     difference = Difference()
     if borg.program is None and module.check_mode:
         return _result(borg, difference, assumed=True)
-    found = repositories.find(borg, module.params["previous_passphrases"])
-    if found is not None:
-        if found.description.id != module.params["confirm_id"]:
+    doomed = _find_doomed(borg, module.params["previous_passphrases"])
+    if doomed is not None:
+        if doomed.id != module.params["confirm_id"]:
             raise Failure(
                 "unsafe",
-                f"{borg.repository} has the id {found.description.id}, not the confirm_id"
+                f"{borg.repository} has the id {doomed.id}, not the confirm_id"
                 f" {module.params['confirm_id']!r}; it was left alone. Make sure which one you mean.",
             )
         difference.add("exists", True, False)
-        difference.add("id", found.description.id, None)
+        difference.add("id", doomed.id, None)
         if not module.check_mode:
-            repositories.delete(borg._replace(passphrase=found.passphrase or borg.passphrase))
+            repositories.delete(borg._replace(passphrase=doomed.passphrase or borg.passphrase), unopened=doomed.unopened)
     return _result(borg, difference)
+
+
+class _Doomed(NamedTuple):
+    """A repository that shall go.
+
+    :ivar passphrase: the one in force, where it is not the wanted one.
+    :ivar unopened: whether it could not be opened, and need not be.
+    """
+
+    id: str
+    passphrase: Optional[str] = None
+    unopened: bool = False
+
+
+def _find_doomed(borg: Borg, previous_passphrases: Sequence[str]) -> Optional[_Doomed]:
+    try:
+        found = repositories.find(borg, previous_passphrases)
+    except Failure as failure:
+        # a server has neither the passphrase nor the key of its clients
+        if not (borg.repository.is_local and borg.passphrase is None and borg.passcommand is None):
+            raise
+        if failure.error not in ("no_passphrase", "key_missing"):
+            raise
+        return _Doomed(repository_settings.read_id(borg), unopened=True)
+    return found and _Doomed(found.description.id, found.passphrase)
 
 
 def _result(borg: Borg, difference: Difference, **values: Any) -> dict[str, Any]:

@@ -306,3 +306,10 @@ def test_removal_is_confirmed_to_borg_for_this_command_alone(borg, monkeypatch):
     monkeypatch.setattr(Borg, "run", lambda self, *words, **more: calls.append((words, more)))
     _repository.delete(borg)
     assert calls == [(("delete",), {"environment": {"BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES"}})]
+
+
+def test_a_removal_unopened_asks_for_no_passphrase(borg, monkeypatch):
+    calls = []
+    monkeypatch.setattr(Borg, "run", lambda self, *words, **more: calls.append(words))
+    _repository.delete(borg, unopened=True)
+    assert calls == [("delete", "--force")]

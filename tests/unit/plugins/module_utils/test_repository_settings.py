@@ -15,6 +15,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_setti
     differing,
     parse_setting,
     parse_size,
+    read_id,
     read_settings,
 )
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
@@ -103,3 +104,8 @@ def test_settings_are_set_one_by_one_and_nothing_by_taking_it_out(borg, monkeypa
         ("config", "append_only", "0"), ("config", "--delete", "storage_quota"), ("config", "additional_free_space", "1000000000"),
     ]
     assert _repository_settings.MINIMUM_SIZE == 10_000_000
+
+
+def test_the_id_needs_no_key(tmp_path):
+    (tmp_path / "config").write_text(f"[repository]\nversion = 1\nid = {'ab' * 32}\n")
+    assert read_id(Borg(Location(str(tmp_path)))) == "ab" * 32

@@ -47,6 +47,10 @@ test-molecule: ## Run the molecule scenarios; narrow with SCENARIO="a b"
 bench: ## Measure what the modules cost
 	@$(RUN) bench
 
+.PHONY: bench-fleet
+bench-fleet: ## Measure what a converged fleet costs, over real SSH
+	@$(RUN) bench-fleet
+
 .PHONY: lab
 lab: ## Boot a backup server, two clients and their controller, to play with
 	@$(RUN) lab

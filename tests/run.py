@@ -4,7 +4,7 @@
 
 """Runs the tests of the collection: python3 tests/run.py SUITE
 
-Suites: lint, sanity, unit, integration, molecule, all, bench; machines, machines-down, images, clean for work on the tests
+Suites: lint, sanity, unit, integration, molecule, all, bench, bench-fleet; machines, machines-down, images, clean for work on the tests
 themselves; lab and lab-down for a fleet to play with.
 Environment: HOSTS="debian12 debian13", TARGETS="one two" and SCENARIO="one two" narrow a run, KEEP=1 keeps its machines for the
 next, LAB_NAME names them (several checkouts can share one Docker Engine).
@@ -29,6 +29,7 @@ from report import Outcome, Report, Step
 ROOT = Path(__file__).resolve().parents[1]
 WITH_TOOLS = ("lint", "unit", "sanity")
 TESTS = (*WITH_TOOLS, "integration", "molecule")
+BENCHES = ("bench", "bench-fleet")
 LAB = ("images", "machines", "machines-down", "lab", "lab-down", "clean")
 LAB_NAMES = {"lab": "fleetbackup-lab", "lab-down": "fleetbackup-lab"}
 STAYS = ("machines", "lab")
@@ -44,7 +45,7 @@ And here: make lab after a change of the collection copies it anew; make lab-dow
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suite", choices=[*TESTS, "all", "bench", *LAB])
+    parser.add_argument("suite", choices=[*TESTS, "all", *BENCHES, *LAB])
     suite = parser.parse_args().suite
     name = os.environ.get("LAB_NAME") or LAB_NAMES.get(suite, "fleetbackup-test")
     lab = Lab(ROOT, name=name, keep=bool(os.environ.get("KEEP")) or suite in STAYS)
@@ -53,8 +54,8 @@ def main() -> int:
     try:
         if suite in LAB:
             return _care_for(lab, suite)
-        if suite == "bench":
-            return _bench(lab)
+        if suite in BENCHES:
+            return _bench(lab, suite)
         return _test(lab, TESTS if suite == "all" else (suite,))
     except LabError as error:
         print(error, file=sys.stderr)
@@ -139,10 +140,12 @@ def _care_for(lab: Lab, wish: str) -> int:
     return 0
 
 
-def _bench(lab: Lab) -> int:
+def _bench(lab: Lab, wish: str) -> int:
     try:
         lab.open()
         suite = suites.Suites(lab)
+        if wish == "bench-fleet":
+            return suite.bench_fleet()
         report = Report(ROOT / ".cache" / "logs" / lab.name)
         codes = []
         for host in _hosts():

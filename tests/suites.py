@@ -85,9 +85,15 @@ class Suites:
         ]
 
     def bench(self, host: str) -> int:
-        """Run the benchmark inside, its output on this terminal; returns its exit code."""
+        """Measure the modules on a host, the output on this terminal; returns the exit code."""
         machine = self._machines[host, "test"]
-        argv = machine.argv("python3", "tests/bench/run.py", directory=TREE, environment=_controller())
+        argv = machine.argv("python3", "tests/bench/modules.py", directory=TREE, environment=_controller())
+        return subprocess.run(argv, check=False).returncode
+
+    def bench_fleet(self) -> int:
+        """Measure a fleet, the output on this terminal; returns the exit code."""
+        self.lab.image(CONTROLLER_HOST, "borg")
+        argv = self.lab.controller().argv("python3", "tests/bench/fleet.py", directory=TREE)
         return subprocess.run(argv, check=False).returncode
 
     def _image(self, host: str, layer: str, name: str) -> Step:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Collection, Iterator, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
@@ -21,6 +21,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Bo
 _TIME_TOLERANCE = 2
 #: Of arguments for one command; the kernel allows 2 MiB with the environment.
 _ARGUMENTS_SIZE = 1_000_000
+_CRAFTED = "It was not made by Borg alone; nothing was extracted."
 
 
 class Plan(NamedTuple):
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
 def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool) -> Plan:
     """Compare the destination with the archive. Contents are compared where the entries bear hashes.
 
-    :raises Failure: ``unsafe``: borg would write outside of the destination.
+    :raises Failure: ``unsafe``: borg would write outside of the destination, or link to a file there.
     """
     _check_paths(entries)
     _check_links(entries, destination)
@@ -77,21 +78,29 @@ def extract(
 
 
 def _check_paths(entries: Sequence[Entry]) -> None:
-    links = {entry.path for entry in entries if entry.kind == "l"}
+    kinds = {_shown(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
     for entry in entries:
-        if entry.path.startswith("/") or ".." in entry.path.split("/"):
-            raise Failure(
-                "unsafe",
-                f"The archive holds the path {printable(entry.path)!r}, which leads out of the destination. It was not"
-                " made by Borg alone; nothing was extracted.",
-            )
-        below = _first_parent(entry.path, lambda parent: parent in links)
-        if below is not None:
-            raise Failure(
-                "unsafe",
-                f"The archive holds {printable(entry.path)!r} below the symbolic link {printable(below)!r}, which could"
-                " lead out of the destination. Nothing was extracted.",
-            )
+        _check_path(entry.path, f"The archive holds the path {printable(entry.path)!r}", kinds)
+        if entry.kind == "h":
+            subject = f"The archive holds {printable(entry.path)!r} as a further name of {entry.source!r}"
+            _check_path(entry.source, subject, kinds)
+            if kinds.get(os.path.normpath(entry.source)) == "l":
+                raise Failure("unsafe", f"{subject}, which is a symbolic link. {_CRAFTED}")
+
+
+def _check_path(path: str, subject: str, links: Collection[str]) -> None:
+    """Refuse a path that leads out of the destination by itself, or by a link of the archive.
+
+    :param links: spelled as :func:`_shown` does.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise Failure("unsafe", f"{subject}, which leads out of the destination. {_CRAFTED}")
+    below = _first_parent(_shown(os.path.normpath(path)), lambda parent: parent in links)
+    if below is not None:
+        raise Failure(
+            "unsafe",
+            f"{subject}, below the link {below!r}, which could lead out of the destination. {_CRAFTED}",
+        )
 
 
 def _check_links(entries: Sequence[Entry], destination: str) -> None:
@@ -102,6 +111,7 @@ def _check_links(entries: Sequence[Entry], destination: str) -> None:
             checked[parent] = os.path.islink(os.path.join(destination, parent))
         return checked[parent]
 
+    wanted = {_shown(os.path.normpath(entry.path)) for entry in entries}
     for entry in entries:
         below = _first_parent(entry.path, is_link)
         if below is None and entry.kind == "d" and is_link(entry.path):
@@ -112,6 +122,38 @@ def _check_links(entries: Sequence[Entry], destination: str) -> None:
                 f"{printable(os.path.join(destination, below))} is a symbolic link, and the archive holds a directory"
                 " there: extracting would write where it leads. Remove the link, or choose another destination.",
             )
+        if entry.kind == "h":
+            _check_source(os.path.normpath(entry.source), destination, wanted)
+
+
+def _check_source(source: str, destination: str, wanted: Collection[str]) -> None:
+    """Refuse to link to a file that is reached through a symbolic link at the destination. borg removes a link in the place
+    of the file itself, where that is extracted too."""
+    places = [destination]
+    for part in (os.path.dirname(source) if source in wanted else source).split("/"):
+        places = [os.path.join(place, name) for place in places for name in _names(place, part)]
+        link = next(filter(os.path.islink, places), None)
+        if link is not None:
+            raise Failure(
+                "unsafe",
+                f"{printable(link)} is a symbolic link, and the archive holds a further name of {source!r}: extracting would"
+                " link to what is there. Remove the link, or choose another destination.",
+            )
+
+
+def _names(directory: str, shown: str) -> list[str]:
+    """The names in a directory that borg may mean: in the sources of links each byte that is not UTF-8 is a ``?``."""
+    if "?" not in shown:
+        return [shown]
+    try:
+        return [name for name in os.listdir(directory) if _shown(name) == shown]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _shown(path: str) -> str:
+    """A path as borg spells it where it is the source of a link."""
+    return path.encode("utf-8", "replace").decode()
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -163,7 +205,7 @@ class _Comparison:
         if self._owners_matter and (present.st_uid, present.st_gid) != self._owner(entry):
             return True
         if entry.kind == "l":
-            return os.readlink(path).encode("utf-8", "replace").decode() != entry.source
+            return _shown(os.readlink(path)) != entry.source
         if entry.kind == "-":
             return present.st_size != entry.size or (bool(entry.sha256) and _sha256(path) != entry.sha256)
         return False

@@ -163,6 +163,58 @@ def test_a_path_below_an_archived_link_stops_everything(tmp_path):
     assert caught.value.error == "unsafe"
 
 
+@pytest.mark.parametrize(("link", "path"), [("a", "./a/passwd"), ("a", "a//passwd"), ("./a", "a/passwd"), ("b/a", "b/./a/passwd")])
+def test_another_spelling_of_an_archived_link_stops_everything_too(tmp_path, link, path):
+    with pytest.raises(Failure, match="below the link") as caught:
+        make_plan([entry(link, "lrwxrwxrwx", source="/etc"), entry(path)], str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "unsafe"
+
+
+@pytest.mark.parametrize(
+    "source", ["../victim", "/etc/passwd", "inside/../../victim", "link/passwd", "./link/passwd", "link", "bytes?", "bytes?/passwd"]
+)
+def test_a_hard_link_to_what_the_archive_leads_to_outside_stops_everything(tmp_path, source):
+    archive = [
+        entry("link", "lrwxrwxrwx", source="/etc"),
+        entry("bytes\udcff", "lrwxrwxrwx", source="/etc"),
+        entry("name", "hrw-r--r--", source=source),
+    ]
+    with pytest.raises(Failure, match="further name of.*othing was extracted") as caught:
+        make_plan(archive, str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "unsafe"
+    assert repr(source) in caught.value.msg
+
+
+def test_a_path_below_a_further_name_of_a_file_stops_everything(tmp_path):
+    archive = [entry("name", "hrw-r--r--", source="first"), entry("name/passwd"), entry("first")]
+    with pytest.raises(Failure, match="below the link 'name'") as caught:
+        make_plan(archive, str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "unsafe"
+
+
+@pytest.mark.parametrize("source", ["link/passwd", "below/../link/passwd", "./link", "link", "dir/bytes?/passwd", "dir/bytes?", "dir?/link/x"])
+def test_a_hard_link_through_a_link_at_the_destination_stops_everything(tmp_path, source):
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir\udcfe").mkdir()
+    for link in ("link", "dir/bytes\udcff", "dir\udcfe/link"):
+        os.symlink("/etc", tmp_path / link)
+    with pytest.raises(Failure) as caught:
+        make_plan([entry("name", "hrw-r--r--", source=source)], str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "unsafe"
+
+
+def test_a_hard_link_to_a_file_that_is_not_selected_is_no_danger(tmp_path):
+    entries = [entry("name", "hrw-r--r--", source="nowhere/bytes?"), entry("other", "hrw-r--r--", source="./first")]
+    assert outstanding(tmp_path, entries) == ["name", "other"]
+
+
+def test_a_link_in_the_place_of_the_first_name_is_replaced(destination):
+    (destination / "dir" / "file").unlink()
+    os.symlink("/etc/passwd", destination / "dir" / "file")
+    touched(destination / "dir")
+    assert outstanding(destination) == ["dir", "dir/file", "dir/other"]
+
+
 @pytest.mark.parametrize("entries", [[entry("a", "drwxr-xr-x")], [entry("a/file")], [entry("a/b/file")]])
 def test_a_link_at_the_destination_stops_everything(tmp_path, entries):
     os.symlink("/etc", tmp_path / "a")

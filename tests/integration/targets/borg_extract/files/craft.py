@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""craft.py: makes in BORG_REPO archives that borg alone would not make, whose files would land outside of a destination."""
+"""craft.py: makes in BORG_REPO archives that borg alone would not make, whose files would land outside of a destination,
+or be further names of files there."""
 
 from __future__ import annotations
 
@@ -18,6 +19,15 @@ CRAFTED = {
     "absolute": [("file", "inside"), ("file", "/tmp/escaped")],
     "through": [("link", "inner"), ("file", "inner/escaped")],
     "deep": [("link", "outer/inner"), ("file", "outer/inner/below/escaped")],
+    "spelt": [("link", "inner"), ("file", "./inner//escaped")],
+    "name-above": [("name of ../victim", "escaped")],
+    "name-middle": [("name of inner/../../victim", "escaped")],
+    "name-absolute": [("name of /victim", "escaped")],
+    "name-through": [("link to ..", "inner"), ("name of inner/victim", "escaped")],
+    "name-link": [("link to ../victim", "inner"), ("name of inner", "escaped")],
+    "name-bytes": [("link to ..", "b\udcff"), ("name of b\udcff/victim", "escaped")],
+    # The link is at the destination already.
+    "name-destination": [("name of present/victim", "escaped")],
 }
 
 
@@ -26,8 +36,10 @@ def tar(members: list[tuple[str, str]]) -> bytes:
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for kind, name in members:
             member = tarfile.TarInfo(name)
-            if kind == "link":
-                member.type, member.linkname = tarfile.SYMTYPE, "/tmp"
+            if kind.startswith("link"):
+                member.type, member.linkname = tarfile.SYMTYPE, kind[len("link to ") :] or "/tmp"
+            elif kind.startswith("name of "):
+                member.type, member.linkname = tarfile.LNKTYPE, kind[len("name of ") :]
             archive.addfile(member)
     return stream.getvalue()
 

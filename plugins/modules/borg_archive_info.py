@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Lists archives, oldest first, and with O(contents=true) their files. It needs no lock and touches no file.
   - A repository that does not exist is a failure; use M(fleetbackup.borg.borg_repository_info) to ask for it.
+  - In check mode, where an earlier task may be what installs Borg or makes the repository, there are no archives then
+    (RV(assumed)).
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes.info
@@ -130,6 +132,12 @@ archives:
           size: 5
           mtime: "2026-05-01T10:11:12+00:00"
           target: null
+assumed:
+  description:
+    - Whether nothing could be looked up because Borg is not installed or the repository not made yet; in check mode only.
+  returned: success
+  type: bool
+  sample: false
 """
 
 from typing import Any
@@ -169,9 +177,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if parameters["newest"] is not None:
         options.append(f"--last={parameters['newest']}")
     borg = borg_from(parameters)
-    found = repositories.describe(borg, *options).archives
+    try:
+        found = repositories.describe(borg, *options).archives
+    except Failure as failure:
+        if not module.check_mode or (failure.error != "absent" and borg.program is not None):
+            raise
+        return {"changed": False, "archives": [], "assumed": True}
     listed = [{**archive.as_result(), **_contents(borg, archive, parameters)} for archive in found]
-    return {"changed": False, "archives": listed}
+    return {"changed": False, "archives": listed, "assumed": False}
 
 
 def _contents(borg: Borg, archive: archives.Archive, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ description:
   - Compares the archive with the destination, extracts what is missing or differs, and compares again.
   - Content, mode, owner, modification time, hard and symbolic links, extended attributes and ACLs come back as far as the
     user and the file system allow. Other files at the destination are left alone.
-  - Nothing is written outside of the destination. Archives with absolute paths, with C(..), or with files below a symbolic
-    link, and destinations where a directory of the archive is a symbolic link, are refused.
+  - Nothing is written outside of the destination, and no file there gets a further name. Archives with absolute paths, with
+    C(..), or with files below a link, and destinations where a directory of the archive is a symbolic link, are refused.
+    The same holds for the files that hard links of the archive lead to.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -87,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archive:
-  description: The archive. Predicted in check mode.
+  description: The archive. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: dict
   contains:
@@ -110,46 +111,47 @@ destination:
   type: str
   sample: /srv/restored
 entries:
-  description: How many files, directories and links are wanted there. Predicted in check mode.
+  description: How many files, directories and links are wanted there. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: int
   sample: 140
 files:
-  description: How many of them are files. Predicted in check mode.
+  description: How many of them are files. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: int
   sample: 127
 bytes:
-  description: The size of their contents in bytes. Predicted in check mode.
+  description: The size of their contents in bytes. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: int
   sample: 4160000
 extracted:
-  description: How many of the entries were missing or differed, and were extracted. Predicted in check mode.
+  description: How many of the entries were missing or differed, and were extracted. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: int
   sample: 127
 paths:
-  description: The first thousand of those. Predicted in check mode.
+  description: The first thousand of those. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: list
   elements: str
   sample: [etc/ssh/sshd_config]
 truncated:
-  description: Whether there are more. Predicted in check mode.
+  description: Whether there are more. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: bool
   sample: false
 assumed:
   description:
     - Whether C(changed) is an assumption because Borg, the repository or the archive is not there yet; in check mode only.
+      What would be extracted is not known then, and its diff is empty.
   returned: success
   type: bool
   sample: false
 """
 
 import os
-from typing import Any, Optional
+from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -162,7 +164,6 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
 SHOWN_PATHS = 1000
-NOTHING = extraction.Plan((), ())
 
 
 def main() -> None:
@@ -190,14 +191,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     except Failure as failure:
         if not module.check_mode or failure.error not in ("absent", "borg_missing", "archive_absent"):
             raise
-        return _result(parameters, assumed=True)
+        return _assumed(parameters)
     entries = read_contents(
         borg, archive.name, parameters["paths"], parameters["exclude"], hashes=parameters["compare"] == "content"
     )
     plan = extraction.make_plan(entries, parameters["destination"], numeric_ids=parameters["numeric_ids"])
     if plan.outstanding and not module.check_mode:
         _extract(module, borg, archive.name, plan)
-    return _result(parameters, archive=archive, plan=plan)
+    return _result(parameters, archive, plan)
 
 
 def _check(parameters: dict[str, Any]) -> None:
@@ -249,21 +250,32 @@ def _extract(module: AnsibleModule, borg: Borg, archive: str, plan: extraction.P
         raise Failure(
             "warning",
             f"{len(left)} of {len(plan.entries)} files could not be restored as they were archived: {shown}"
-            f"{' …' if len(left) > 5 else ''}. {'; '.join(printable(text) for text in warnings[:5])}",
+            f"{' …' if len(left) > 5 else ''}. {_said(warnings)}Make room where something else stands, restore as root or onto"
+            " a file system that can hold them, or leave them out with exclude.",
         )
 
 
-def _result(
-    parameters: dict[str, Any],
-    *,
-    archive: Optional[archives.Archive] = None,
-    plan: extraction.Plan = NOTHING,
-    assumed: bool = False,
-) -> dict[str, Any]:
+def _said(warnings: Sequence[str]) -> str:
+    return f"Borg said: {'; '.join(printable(text) for text in warnings[:5])}. " if warnings else ""
+
+
+def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The result where check mode cannot look into the archive."""
+    unknown = dict.fromkeys(("archive", "entries", "files", "bytes", "extracted", "paths", "truncated"))
+    return {
+        "changed": True,
+        **unknown,
+        "destination": parameters["destination"],
+        "assumed": True,
+        "diff": {"before": "", "after": ""},
+    }
+
+
+def _result(parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan) -> dict[str, Any]:
     paths = [printable(entry.path) for entry in plan.outstanding]
     return {
-        "changed": bool(paths) or assumed,
-        "archive": None if archive is None else archive.as_result(),
+        "changed": bool(paths),
+        "archive": archive.as_result(),
         "destination": parameters["destination"],
         "entries": len(plan.entries),
         "files": sum(entry.kind in "-h" for entry in plan.entries),
@@ -271,7 +283,7 @@ def _result(
         "extracted": len(paths),
         "paths": paths[:SHOWN_PATHS],
         "truncated": len(paths) > SHOWN_PATHS,
-        "assumed": assumed,
+        "assumed": False,
         "diff": {"before": "", "after": "".join(f"{path}\n" for path in paths[:SHOWN_PATHS])},
     }
 

@@ -97,6 +97,18 @@ EXAMPLES = r"""
     passphrase: "{{ vault_backup_passphrase }}"
     encryption: keyfile-blake2
 
+- name: A repository right on a disk of its own, whose mount point is empty at first
+  fleetbackup.borg.borg_repository:
+    repository: /mnt/backup
+    passphrase: "{{ vault_backup_passphrase }}"
+    allow_empty_directory: true
+
+- name: Create it anew where an earlier creation was interrupted, for example by a loss of power
+  fleetbackup.borg.borg_repository:
+    repository: /srv/backup/{{ inventory_hostname }}
+    passphrase: "{{ vault_backup_passphrase }}"
+    repair_broken_init: true
+
 - name: A new passphrase; the old one may still be in force on some hosts
   fleetbackup.borg.borg_repository:
     repository: /srv/backup/{{ inventory_hostname }}
@@ -165,7 +177,8 @@ settings:
 assumed:
   description:
     - Whether C(changed) is an assumption, in check mode only. Borg is not installed yet, or the server does not let this client in
-      yet, or has no Borg yet, or its host key is not pinned yet.
+      yet, or has no Borg yet, or its host key is not pinned yet. What else is returned holds for a repository that does not
+      exist yet (with O(state=absent), for one that does; its diff lacks the id).
   returned: success
   type: bool
   sample: false
@@ -212,12 +225,12 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if parameters["state"] == "absent":
         return _ensure_absent(module, borg)
     if borg.program is None and module.check_mode:
-        return _result(borg, Difference(), exists=True, created=True, encryption=_encryption(parameters), assumed=True)
+        return _made(borg, parameters, settings, assumed=True)
     try:
         found = _find(borg, parameters)
     except Failure as failure:
         if module.check_mode and _awaits_access(borg, failure):
-            return _result(borg, Difference(), exists=True, created=True, encryption=_encryption(parameters), assumed=True)
+            return _made(borg, parameters, settings, assumed=True)
         raise
     if found is None:
         return _create(module, borg, settings)
@@ -290,12 +303,6 @@ def _create(module: AnsibleModule, borg: Borg, wanted: repository_settings.Setti
         repositories.check_unlocked(borg)
     if borg.repository.is_local:
         repositories.check_parent(borg, parameters["make_parent_directories"])
-    difference = Difference()
-    difference.add("exists", False, True)
-    difference.add("encryption", None, encryption)
-    settings = NEW_SETTINGS._replace(**{name: value for name, value in wanted._asdict().items() if value is not None})
-    for name, value in wanted.given().items():
-        difference.add(name, None, value)
     identity = None
     if not module.check_mode:
         if interrupted:
@@ -310,14 +317,26 @@ def _create(module: AnsibleModule, borg: Borg, wanted: repository_settings.Setti
         identity = repositories.describe(borg, "--last=1").id
         if wanted.additional_free_space is not None:
             repository_settings.apply(borg, {"additional_free_space": wanted.additional_free_space})
+    return _made(borg, parameters, wanted, id=identity)
+
+
+def _made(borg: Borg, parameters: dict[str, Any], wanted: repository_settings.Settings, **values: Any) -> dict[str, Any]:
+    """The result of a creation, or of its prediction."""
+    encryption = _encryption(parameters)
+    difference = Difference()
+    difference.add("exists", False, True)
+    difference.add("encryption", None, encryption)
+    for name, value in wanted.given().items():
+        difference.add(name, None, value)
+    settings = NEW_SETTINGS._replace(**{name: value for name, value in wanted._asdict().items() if value is not None})
     return _result(
         borg,
         difference,
         exists=True,
         created=True,
-        id=identity,
         encryption=encryption,
         settings=settings._asdict() if borg.repository.is_local else None,
+        **values,
     )
 
 
@@ -356,6 +375,7 @@ def _update(
 def _ensure_absent(module: AnsibleModule, borg: Borg) -> dict[str, Any]:
     difference = Difference()
     if borg.program is None and module.check_mode:
+        difference.add("exists", True, False)
         return _result(borg, difference, assumed=True)
     doomed = _find_doomed(borg, module.params["previous_passphrases"])
     if doomed is not None:

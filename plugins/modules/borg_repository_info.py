@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Tells whether a repository exists and opens, and what its last archive is. It needs no lock and touches no file.
   - A repository that does not exist is no failure; one that cannot be reached or opened is.
+  - In check mode, where an earlier task may be what installs Borg, no repository exists without it (RV(assumed)).
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes.info
@@ -110,6 +111,11 @@ statistics:
     original_size: 8330000
     compressed_size: 8340000
     deduplicated_size: 4190000
+assumed:
+  description: Whether nothing could be looked up because Borg is not installed yet; in check mode only.
+  returned: success
+  type: bool
+  sample: false
 """
 
 from typing import Any
@@ -143,10 +149,13 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         "archive_count": 0,
         "last_archive": None,
         "statistics": None,
+        "assumed": False,
     }
     try:
         description = repositories.describe(borg)
     except Failure as failure:
+        if borg.program is None and module.check_mode:
+            return {**result, "assumed": True}
         if failure.error != "absent":
             raise
         return result

@@ -11,7 +11,9 @@ args            its arguments; null leaves one out
 watch           directories whose content it could touch, beside DEFAULT_WATCH
 idempotent      false: do not run it again
 changed         true or false: what the real run must report; without it, whatever check mode predicted
-assumed         true: check mode cannot know, must say so and predict a change; the real run then meets expect_failure
+assumed         true: check mode cannot know, must say so and predict a change (with changed: false, none); the real run then
+                meets expect_failure, or succeeds as predicted
+before          arguments of the check run alone: what misses something that an earlier step would have made
 expect_failure  a word: the module must fail with it, in check mode and for real, and leave everything as it was
 predicted       false: check mode cannot foresee that failure
 may_write       true: what failed halfway may have left something
@@ -39,10 +41,11 @@ DEFAULT_WATCH = ("~", "/etc", "/srv", "/tmp", "/var/tmp", "/var/lib/systemd", "/
 IGNORE = ("~/.ansible", "~/.ansible_async", "~/ansible_collections", "/tmp/ansible*", "/var/tmp/ansible*", "/tmp/systemd-private-*", "*/__pycache__")
 #: A run that takes longer hangs.
 DEFAULT_SECONDS = 60
-PREDICTED = "Predicted in check mode."
+PREDICTED = "Predicted in check mode"
 #: In the description of a part of a key: two runs differ in it.
 MOMENT = "Depends on the moment."
 NULL = "V(null) in check mode"
+NULL_ASSUMED = "V(null) where it is RV(assumed)"
 #: Keys that ansible-core adds to any result.
 CORE_KEYS = {"changed", "failed", "diff", "invocation", "warnings", "deprecations", "ansible_facts", "exception"}
 #: Not rc: where it is null, ansible-core 2.21 leaves it out.
@@ -59,7 +62,7 @@ class ActionModule(ActionBase):
     """Several runs of one module, compared."""
 
     _VALID_ARGS = frozenset(
-        ("module", "args", "watch", "idempotent", "changed", "assumed", "expect_failure", "predicted", "may_write", "diff", "seconds")
+        ("module", "args", "watch", "idempotent", "changed", "assumed", "before", "expect_failure", "predicted", "may_write", "diff", "seconds")
     )
 
     def run(self, tmp=None, task_vars=None):
@@ -91,7 +94,7 @@ class ActionModule(ActionBase):
         word = self._case["expect_failure"]
         objections = list(judge_failure("real", real, word))
         if self._case.get("assumed"):
-            if check.get("failed") or not (check.get("changed") and check.get("assumed")):
+            if check.get("failed") or not check.get("assumed") or check.get("changed") != self._case.get("changed", True):
                 objections.append(f"check: not assumed: {check}")
         elif self._case.get("predicted", True):
             objections += judge_failure("check", check, word)
@@ -105,7 +108,7 @@ class ActionModule(ActionBase):
         for name, run in (("check", check), ("real", real)):
             if run.get("failed"):
                 return [f"{name}: failed: {run.get('msg')!r} ({run.get('error')})"]
-        objections = list(judge_prediction(self._documented(), check, real))
+        objections = list(judge_prediction(self._documented(), check, real, assumed=self._case.get("assumed", False)))
         if self._case.get("diff", True) and check.get("diff") != real.get("diff"):
             objections.append(f"diff: predicted {check.get('diff')}, was {real.get('diff')}")
         if "changed" in self._case and self._case["changed"] != real.get("changed"):
@@ -130,7 +133,8 @@ class ActionModule(ActionBase):
     def _run_module(self, *, check_mode: bool) -> Result:
         task = self._task.copy()
         task.action = self._case["module"]
-        task.args = {name: value for name, value in (self._case.get("args") or {}).items() if value is not None}
+        given = {**(self._case.get("args") or {}), **((check_mode and self._case.get("before")) or {})}
+        task.args = {name: value for name, value in given.items() if value is not None}
         task.check_mode = check_mode
         task.diff = True
         loader = self._shared_loader_obj.action_loader
@@ -188,12 +192,14 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     return lines
 
 
-def judge_prediction(documented: dict[str, Any], check: Result, real: Result) -> Iterator[str]:
+def judge_prediction(documented: dict[str, Any], check: Result, real: Result, *, assumed: bool) -> Iterator[str]:
     """Where check mode and the real run do not fit the documentation, or each other."""
     if check.get("changed") != real.get("changed"):
         yield f"changed: predicted {check.get('changed')}, was {real.get('changed')}"
-    if check.get("assumed"):
-        yield "assumed: though nothing was missing"
+    if bool(check.get("assumed")) != assumed:
+        yield "assumed: not, though something was missing" if assumed else "assumed: though nothing was missing"
+    if real.get("assumed"):
+        yield "assumed: by the real run"
     for name, run in (("check", check), ("real", real)):
         for key in documented.keys() - run.keys():
             yield f"{name}: the documented key {key} is missing"
@@ -202,14 +208,19 @@ def judge_prediction(documented: dict[str, Any], check: Result, real: Result) ->
     for key, returned in documented.items():
         text = description(returned)
         predicted, was = check.get(key), real.get(key)
-        if PREDICTED in text:
+        if key == "assumed":
+            continue
+        if assumed and NULL_ASSUMED in text:
+            if predicted is not None:
+                yield f"{key}: predicted {predicted!r} instead of null, though assumed"
+        elif PREDICTED in text:
             was = without_unknown(predicted, was, returned)
             if predicted != was:
                 yield f"{key}: predicted {predicted!r}, was {was!r}"
         elif NULL in text:
             if predicted is not None and predicted != was:
                 yield f"{key}: predicted {predicted!r} instead of null, was {was!r}"
-        elif key != "assumed":
+        else:
             yield f"{key}: its description does not say whether check mode predicts it"
 
 

@@ -16,6 +16,7 @@ options:
   path: {description: The file., type: path, required: true}
   word: {description: Its content., type: str, default: truth}
   passphrase: {description: A secret., type: str}
+  executable: {description: Something that an earlier step would install., type: path}
   lie: {description: How it lies., type: str}
 """
 
@@ -28,6 +29,14 @@ size:
   description: Its size. V(null) in check mode.
   returned: success
   type: int
+length:
+  description: Its length. Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: int
+assumed:
+  description: Whether that is an assumption.
+  returned: success
+  type: bool
 """
 
 import os
@@ -43,6 +52,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "word": {"type": "str", "default": "truth"},
             "passphrase": {"type": "str", "no_log": False},  # the lie
+            "executable": {"type": "path"},
             "lie": {"type": "str"},
         },
         supports_check_mode=True,
@@ -51,7 +61,15 @@ def main() -> None:
     present = path.read_text() if path.exists() else None
     changed = present != word
     after: dict[str, object] = {"word": word}
-    result: dict[str, object] = {"changed": changed, "word": word, "size": None, "diff": {"before": {"word": present}, "after": after}}
+    assumed = not Path(module.params["executable"] or "/").exists()
+    result: dict[str, object] = {
+        "changed": changed or assumed,
+        "word": word,
+        "size": None,
+        "length": None if assumed else len(word),
+        "assumed": assumed,
+        "diff": {"before": {"word": present}, "after": after},
+    }
     if lie == "failure":
         module.fail_json(
             msg="no", error="other", reason=None, retryable=False, rc=None, msgid=None, cmd=[], stderr="",
@@ -89,6 +107,12 @@ def main() -> None:
             after["word"] = "lie"
         elif lie == "assumes":
             result["assumed"] = True
+        elif lie == "assumes nothing":
+            result["assumed"] = False
+        elif lie == "knows a length":
+            result["length"] = 0
+        elif lie == "knows no word":
+            result["word"] = None
         elif lie == "fails":
             module.fail_json(msg="no")
         module.exit_json(**result)
@@ -98,6 +122,8 @@ def main() -> None:
         result["changed"] = True
     if lie == "shows its code":
         result["word"] = "Traceback (most recent call last)"
+    if lie == "assumes for real":
+        result["assumed"] = True
     if lie == "tells":
         result["word"] = module.params["passphrase"]
     if lie == "dawdles":

@@ -13,6 +13,10 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
+FSTAB = "/etc/fstab"
+#: What is mounted, as the kernel has it for this process.
+MOUNTS = "/proc/self/mounts"
+
 
 class Sources(NamedTuple):
     """What goes into an archive. Paths are absolute; patterns are borg's."""
@@ -33,8 +37,12 @@ class Sources(NamedTuple):
 
         :raises Failure: ``permission``, ``invalid_argument``: a file of patterns cannot be read.
         """
-        lines = [*self.patterns, *(line for path in self.patterns_from for line in _lines(path))]
-        return [*self.paths, *(line[1:].strip() for line in lines if line[:1] in ("R", "r"))]
+        lines = [line for path in self.patterns_from for line in _lines(path)]
+        return [*self.named_roots(), *_roots_among(lines)]
+
+    def named_roots(self) -> list[str]:
+        """Those that need no look into a file."""
+        return [*self.paths, *_roots_among(self.patterns)]
 
     def options(self) -> list[str]:
         """The options of ``borg create``; the paths are its arguments."""
@@ -58,10 +66,10 @@ class Sources(NamedTuple):
         return options
 
 
-def check_sources(sources: Sources) -> None:
-    """Refuse to make an archive of nothing, before borg starts.
+def check_spelling(sources: Sources) -> None:
+    """Refuse what could never be a source, without a look at the file system.
 
-    :raises Failure: ``source_missing``, ``invalid_argument``.
+    :raises Failure: ``invalid_argument``.
     """
     for path in sources.paths:
         if not path.startswith("/") or "\0" in path:
@@ -71,20 +79,50 @@ def check_sources(sources: Sources) -> None:
             raise Failure(
                 "invalid_argument", f"patterns: {pattern!r} does not begin with R, P, +, - or !; e.g. '- /home/*/.cache'."
             )
-    _check_existence([*sources.patterns_from, *sources.exclude_from])
+    if sources.named_roots() or not sources.patterns_from:
+        _check_roots(sources.named_roots())
+
+
+def check_sources(sources: Sources) -> None:
+    """Refuse to make an archive of nothing, before borg starts.
+
+    :raises Failure: ``source_missing``; ``invalid_argument`` and ``permission`` for files of patterns.
+    """
+    for name in ("patterns_from", "exclude_from"):
+        for path in getattr(sources, name):
+            _check_existence(path)
+            if not os.path.isfile(path):  # borg would wait for ever for what writes to a FIFO
+                raise Failure("invalid_argument", f"{name}: {path} is no regular file; name a file of patterns.")
     roots = sources.roots()
-    if not roots:
-        raise Failure("invalid_argument", "paths: is empty, and no pattern names a root; give at least one, e.g. '/etc'.")
+    _check_roots(roots)
+    missing = sorted(_unmounted())
     for path in roots:
-        if not path.startswith("/"):
-            raise Failure("invalid_argument", f"patterns: the root {path!r} is no absolute path; for example 'R /etc'.")
-    _check_existence(roots)
+        _check_existence(path)
+        for point in missing:
+            if os.path.commonpath([point, os.path.realpath(path)]) == point:
+                raise Failure(
+                    "source_missing",
+                    f"{path}: {point} is a mount point of {FSTAB}, and nothing is mounted there. Mount it, or take it out of"
+                    " the sources.",
+                )
     if all(_is_empty_directory(path) for path in roots):
         raise Failure(
             "source_missing",
             f"{', '.join(roots)}: nothing but empty directories, perhaps disks that are not mounted. An archive of"
             " nothing would look like a backup.",
         )
+
+
+def _check_roots(roots: Sequence[str]) -> None:
+    if not roots:
+        raise Failure("invalid_argument", "paths: is empty, and no pattern names a root; give at least one, e.g. '/etc'.")
+    for path in roots:
+        if not path.startswith("/"):
+            raise Failure("invalid_argument", f"patterns: the root {path!r} is no absolute path; for example 'R /etc'.")
+
+
+def _roots_among(patterns: Sequence[str]) -> list[str]:
+    return [pattern[1:].strip() for pattern in patterns if pattern[:1] in ("R", "r")]
 
 
 def _lines(path: str) -> list[str]:
@@ -96,10 +134,26 @@ def _lines(path: str) -> list[str]:
         raise Failure(word, f"patterns_from: {path} cannot be read ({error.strerror}); name a file of patterns.") from error
 
 
-def _check_existence(paths: Sequence[str]) -> None:
-    for path in paths:
-        if not os.path.lexists(path):
-            raise Failure("source_missing", f"{path} does not exist. Mount or create it, or take it out of the sources.")
+def _check_existence(path: str) -> None:
+    if not os.path.lexists(path):
+        raise Failure("source_missing", f"{path} does not exist. Mount or create it, or take it out of the sources.")
+
+
+def _unmounted() -> set[str]:
+    """The mount points of /etc/fstab at which nothing is mounted."""
+    mounted = _mount_points(MOUNTS)
+    return _mount_points(FSTAB) - mounted if mounted else set()
+
+
+def _mount_points(table: str) -> set[str]:
+    """The second column of a table as fstab(5) describes it; none where there is no table."""
+    try:
+        with open(table, encoding="utf-8", errors="surrogateescape") as file:
+            rows = [line.split() for line in file if not line.lstrip().startswith("#")]
+    except OSError:
+        return set()
+    names = [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), row[1]) for row in rows if len(row) > 2]
+    return {os.path.realpath(name) for name in names if name.startswith("/")}
 
 
 def _is_empty_directory(path: str) -> bool:

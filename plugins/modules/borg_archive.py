@@ -13,7 +13,10 @@ version_added: 0.1.0
 description:
   - Backs up files into an archive, unless the repository holds one of this name already, or removes the archive.
   - Files that could not be read, or changed while they were read, do not fail it; they come back in lists and as
-    warnings. A source that does not exist fails it before anything is written.
+    warnings.
+  - A source that does not exist fails it before anything is written, and so does one on a file system of C(/etc/fstab) that is
+    not mounted. Sources are looked at only where an archive is to be made. In check mode an earlier task may be what makes or
+    mounts them, so there they are a warning and an assumption (RV(assumed)).
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -33,7 +36,8 @@ options:
     required: true
   paths:
     description:
-      - What to back up, absolute paths. Each must exist, and at least one must hold something. Nothing is expanded.
+      - What to back up, absolute paths. Each must exist, and at least one must hold something; other directories may be empty
+        on purpose. Nothing is expanded.
       - May be left out where O(patterns) or O(patterns_from) name roots (C(R /path)).
     type: list
     elements: str
@@ -46,7 +50,7 @@ options:
     default: []
   patterns_from:
     description:
-      - Files on the target with such patterns, one a line.
+      - Files on the target with such patterns, one a line. Regular files only.
     type: list
     elements: path
     default: []
@@ -58,7 +62,7 @@ options:
     default: []
   exclude_from:
     description:
-      - Files on the target with exclude patterns, one a line.
+      - Files on the target with exclude patterns, one a line. Regular files only.
     type: list
     elements: path
     default: []
@@ -199,7 +203,8 @@ unreadable:
   sample: []
 assumed:
   description:
-    - Whether C(changed) is an assumption because Borg is not installed or the repository not made yet; in check mode only.
+    - Whether C(changed) is an assumption because Borg is not installed, the repository not made or a source not there yet; in
+      check mode only.
   returned: success
   type: bool
   sample: false
@@ -258,19 +263,21 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     )
     wanted = parameters["state"] == "present"
     if wanted:
-        _sources.check_sources(sources)
+        _sources.check_spelling(sources)
     borg = borg_from(parameters)
     try:
         present = _present(borg, parameters["name"])
     except Failure as failure:
         if not module.check_mode or failure.error not in ("absent", "borg_missing"):
             raise
-        return _result(_difference(parameters["name"], False, wanted), assumed=True)
+        difference = _difference(parameters["name"], not wanted, wanted)
+        return _result(difference, lists=None if wanted else [], assumed=True)
     difference = _difference(parameters["name"], present is not None, wanted)
     if not difference.changed:
         return _result(difference, archive=present.as_result() if present else None, lists=[])
+    assumed = wanted and not _are_sources_there(module, sources)
     if module.check_mode:
-        return _result(difference, lists=None if wanted else [])
+        return _result(difference, lists=None if wanted else [], assumed=assumed)
     if not wanted:
         archives.delete(borg, parameters["name"])
         return _result(difference, lists=[])
@@ -281,6 +288,18 @@ def _present(borg: Borg, name: str) -> Optional[archives.Archive]:
     pattern = archives.escape_pattern(name)
     found = repositories.describe(borg, f"--glob-archives={pattern}").archives
     return next((archive for archive in found if archive.name == name), None)
+
+
+def _are_sources_there(module: AnsibleModule, sources: _sources.Sources) -> bool:
+    """Whether all sources are there; False in check mode only, where an earlier task may be what makes them."""
+    try:
+        _sources.check_sources(sources)
+    except Failure as failure:
+        if not module.check_mode or failure.error != "source_missing":
+            raise
+        module.warn(f"{failure.msg} Check mode takes it that an earlier task would have seen to that.")
+        return False
+    return True
 
 
 def _difference(name: str, before: bool, after: bool) -> Difference:

@@ -13,7 +13,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg, Outcome
-from ansible_collections.fleetbackup.borg.plugins.module_utils._sources import Sources, check_sources
+from ansible_collections.fleetbackup.borg.plugins.module_utils._sources import Sources, check_sources, check_spelling
 
 
 def test_every_source_becomes_an_option():
@@ -29,19 +29,38 @@ def test_every_source_becomes_an_option():
 
 
 @pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (Sources(), "paths: is empty"),
+        (Sources(patterns=["- *.tmp"]), "no pattern names a root"),
+        (Sources(paths=["etc"]), "'etc' is no absolute path"),
+        (Sources(paths=["/a\0b"]), "no absolute path"),
+        (Sources(paths=["/etc"], patterns=["/home"]), "does not begin with"),
+        (Sources(paths=["/etc"], patterns=[""]), "does not begin with"),
+        (Sources(patterns=["R etc"]), "the root 'etc' is no absolute path"),
+        (Sources(patterns=["R etc"], patterns_from=["/no/such/file"]), "the root 'etc' is no absolute path"),
+    ],
+)
+def test_what_could_never_be_a_source_is_refused_before_anything_is_looked_at(sources, message):
+    with pytest.raises(Failure) as caught:
+        check_spelling(sources)
+    assert caught.value.error == "invalid_argument"
+    assert message in caught.value.msg
+
+
+def test_the_spelling_of_sources_that_are_not_there_is_all_that_is_looked_at():
+    check_spelling(Sources(paths=["/no/such/path"], patterns=["R /no/such/root"], exclude_from=["/no/such/file"]))
+    check_spelling(Sources(patterns_from=["/no/such/file"]))
+
+
+@pytest.mark.parametrize(
     ("sources", "error", "message"),
     [
-        (Sources(), "invalid_argument", "paths: is empty"),
-        (Sources(patterns=["- *.tmp"]), "invalid_argument", "no pattern names a root"),
-        (Sources(paths=["etc"]), "invalid_argument", "'etc' is no absolute path"),
-        (Sources(paths=["/a\0b"]), "invalid_argument", "no absolute path"),
-        (Sources(paths=["/etc"], patterns=["/home"]), "invalid_argument", "does not begin with"),
-        (Sources(paths=["/etc"], patterns=[""]), "invalid_argument", "does not begin with"),
         (Sources(paths=["/no/such/path"]), "source_missing", "/no/such/path does not exist"),
         (Sources(patterns=["R /no/such/path"]), "source_missing", "/no/such/path does not exist"),
         (Sources(paths=["/etc"], patterns=["r/no/such/path"]), "source_missing", "/no/such/path does not exist"),
-        (Sources(patterns=["R etc"]), "invalid_argument", "the root 'etc' is no absolute path"),
-        (Sources(patterns_from=["/etc"]), "invalid_argument", "patterns_from: /etc cannot be read"),
+        (Sources(patterns_from=["/etc"]), "invalid_argument", "patterns_from: /etc is no regular file"),
+        (Sources(paths=["/etc"], exclude_from=["/etc"]), "invalid_argument", "exclude_from: /etc is no regular file"),
         (Sources(paths=["/etc"], patterns_from=["/no/such/file"]), "source_missing", "/no/such/file does not exist"),
         (Sources(paths=["/etc"], exclude_from=["/no/such/file"]), "source_missing", "/no/such/file does not exist"),
     ],
@@ -59,6 +78,55 @@ def test_a_disk_that_is_not_mounted_is_no_source(tmp_path):
     assert caught.value.error == "source_missing"
     (tmp_path / "file").touch()
     check_sources(Sources(paths=[str(tmp_path)]))
+
+
+@pytest.mark.parametrize("name", ["patterns_from", "exclude_from"])
+def test_a_fifo_is_no_file_of_patterns(tmp_path, name):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(Failure, match=f"{name}: .*/fifo is no regular file") as caught:
+        check_sources(Sources(paths=["/etc"], **{name: [str(tmp_path / "fifo")]}))
+    assert caught.value.error == "invalid_argument"
+
+
+@pytest.fixture(name="tables")
+def fixture_tables(tmp_path, monkeypatch):
+    """Tables of what shall be and what is mounted, by names below a directory."""
+
+    def write(*, wanted, mounted):
+        for name, points in (("FSTAB", wanted), ("MOUNTS", mounted)):
+            rows = [f"/dev/x {tmp_path}/{point} ext4 defaults 0 0\n" for point in points]
+            (tmp_path / name).write_text("# a comment /with more\n\n  # /another one\nUUID=1 none swap sw 0 0\n" + "".join(rows))
+            monkeypatch.setattr(_sources, name, str(tmp_path / name))
+
+    for name in ("disk", "two words", "other/below"):
+        (tmp_path / name).mkdir(parents=True)
+    return write
+
+
+@pytest.mark.parametrize(
+    ("root", "point"),
+    [("disk", "disk"), ("disk/", "disk"), ("two words", "two\\040words"), ("other/below", "other"), ("link", "disk")],
+)
+def test_a_root_on_a_disk_that_is_not_mounted_is_refused_beside_others(tmp_path, tables, root, point):
+    os.symlink("disk", tmp_path / "link")
+    sources = Sources(paths=["/etc", f"{tmp_path}/{root}"])
+    tables(wanted=[point], mounted=["elsewhere"])
+    with pytest.raises(Failure, match="is a mount point of .*FSTAB, and nothing is mounted there. Mount it") as caught:
+        check_sources(sources)
+    assert caught.value.error == "source_missing"
+    tables(wanted=[point], mounted=[point])
+    check_sources(sources)
+
+
+def test_a_directory_may_be_empty_on_purpose_beside_others(tmp_path, tables):
+    tables(wanted=["disk", "nowhere"], mounted=["elsewhere"])
+    check_sources(Sources(paths=["/etc", f"{tmp_path}/two words", f"{tmp_path}/other"]))
+
+
+def test_nothing_is_said_of_mounts_where_the_kernel_has_no_table(tmp_path, tables, monkeypatch):
+    tables(wanted=["disk"], mounted=[])
+    monkeypatch.setattr(_sources, "MOUNTS", str(tmp_path / "none"))
+    check_sources(Sources(paths=["/etc", f"{tmp_path}/disk"]))
 
 
 def test_roots_in_a_file_of_patterns_are_sources_too(tmp_path):

@@ -21,6 +21,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 #: The controller, and the borgmatic that the backup runs with; never whatever is newest.
 REQUIREMENTS = ("ansible-core>=2.18,<2.22", "voluptuous==0.16.0", "borgmatic==2.1.10")
 MINIMUM_PYTHON = (3, 11)
+#: In the working folder: it was made here, so it may be emptied and removed.
+MARKER = "made-by-fleetbackup-quickstart"
 
 
 class Problem(Exception):
@@ -57,12 +59,25 @@ def start(work: Path, folder: Path) -> None:
         raise Problem("Python 3.11 or newer is needed; this is Python {}.{}.".format(*sys.version_info))
     if not folder.is_dir() or not any(folder.iterdir()):
         raise Problem(f"{folder} is no folder with something in it; say FOLDER=/path.")
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    claim(work)
     (work / "tmp").mkdir(exist_ok=True)
     install_packages(work)
     install_controller(work)
     run_playbook(work, folder)
     print_report(work, folder)
+
+
+def claim(work: Path) -> None:
+    """Make the working folder, or take one that this made before, or one with nothing in it."""
+    if work.exists() and not is_ours(work) and not (work.is_dir() and not any(work.iterdir())):
+        raise Problem(f"{work} holds something that the quick start did not make; name another working folder.")
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (work / MARKER).touch()
+
+
+def is_ours(work: Path) -> bool:
+    """Whether a working folder was made by the quick start."""
+    return (work / MARKER).is_file()
 
 
 def install_packages(work: Path) -> None:
@@ -187,6 +202,10 @@ The README shows the same for a real machine, with a schedule."""
 
 def clean(work: Path) -> None:
     """Remove the working folder, and the packages that came with it."""
+    if not work.exists():
+        return
+    if not is_ours(work):
+        raise Problem(f"{work} was not made by the quick start, so it is left alone.")
     note = work / "packages.json"
     names = json.loads(note.read_text()) if note.exists() else []
     if names:
@@ -198,9 +217,8 @@ def clean(work: Path) -> None:
         done = subprocess.run(purge, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Problem(f"apt-get purge failed: {done.stderr.strip()}")
-    if work.exists():
-        shutil.rmtree(work)
-        say(f"Removed {work}")
+    shutil.rmtree(work)
+    say(f"Removed {work}")
 
 
 def say(text: str) -> None:

@@ -24,7 +24,7 @@ options:
     description:
       - V(present) ensures that the repository exists.
       - V(absent) ensures that it does not. Its archives are gone then; O(confirm_id) is required. For a local repository that is
-        enough, without O(passphrase) and O(passcommand): a backup server has neither.
+        enough, without O(passphrase) and O(passcommand), since a backup server has neither.
     type: str
     choices: [present, absent]
     default: present

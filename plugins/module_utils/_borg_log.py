@@ -79,7 +79,7 @@ class Log:
     def complaints(self) -> str:
         """The text of its errors and what was no JSON; a warning about a file is not why a command failed."""
         errors = [message.text for message in self.messages if message.level in _ERRORS]
-        return "\n".join(_without_traceback(errors + self.plain))
+        return "\n".join(without_traceback(errors + self.plain))
 
     def warnings(self) -> list[str]:
         """The texts of all warnings."""
@@ -88,7 +88,7 @@ class Log:
     def for_humans(self) -> str:
         """All text, as borg would have printed it without ``--log-json``."""
         lines = [line for message in self.messages for line in message.text.split("\n")]
-        return "\n".join(_without_traceback(lines + self.plain))
+        return "\n".join(without_traceback(lines + self.plain))
 
 
 def _message(entry: dict[str, Any]) -> Message:
@@ -97,11 +97,11 @@ def _message(entry: dict[str, Any]) -> Message:
     text = re.split(r"(?:\A|\n\n)(?:Borg server: )?Platform: ", text, maxsplit=1)[0]
     if _TRACEBACK in text and not text.startswith(_REMOTE):  # of a chain of exceptions the last one is what borg could not cope with
         last = _TRACEBACK + text.rpartition(_TRACEBACK)[2]
-        text = "\n".join(_without_traceback(last.split("\n")))
+        text = "\n".join(without_traceback(last.split("\n")))
     return Message(str(entry.get("levelname", "")), text, entry.get("msgid") or None)
 
 
-def _without_traceback(lines: list[str]) -> list[str]:
+def without_traceback(lines: list[str]) -> list[str]:
     """Of what the interpreter prints for an exception, only the line that says which: where in borg helps no user."""
     kept = []
     inside = False

@@ -68,7 +68,7 @@ def _parsed(text: str) -> Iterator[Entry]:
         if isinstance(said, list):  # what is no UTF-8 comes as numbers
             said = bytes(said).decode("utf-8", "replace")
         if isinstance(said, str):
-            yield Entry(int(fields.get("__REALTIME_TIMESTAMP", 0)) / 1e6, said.strip(), fields)
+            yield Entry(int(fields.get("__REALTIME_TIMESTAMP", 0)) / 1e6, said.rstrip(), fields)
 
 
 class Scrubber:
@@ -85,15 +85,16 @@ class Scrubber:
                 self._documents.append(document)
 
     def lines(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Some lines, as others may see them."""
+        """Some lines, as others may see them; of a traceback only its last one."""
         if not texts:
             return ()
+        from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import without_traceback
         from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_diff import scrub
 
-        text = "\n".join(texts)
+        text = "\n".join(without_traceback(list(texts)))
         for document in self._documents:
             text = scrub(text, document)
-        return tuple(line for line in map(without_likely_secrets, text.split("\n")) if line)
+        return tuple(line for line in map(without_likely_secrets, text.split("\n")) if line.strip())
 
 
 def without_likely_secrets(line: str) -> str:

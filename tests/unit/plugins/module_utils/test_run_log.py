@@ -92,3 +92,14 @@ def test_without_a_journal_there_are_none(monkeypatch):
 @pytest.mark.parametrize(("command", "words"), [("a 'b c' \"d\"", ["a", "b c", "d"]), ("a 'b", [])])
 def test_words(command, words):
     assert _run_log.words_of(command) == words
+
+
+def test_where_in_borgmatic_it_broke_helps_nobody():
+    said = [
+        "Need some help? https://torsion.org/borgmatic/#issues",
+        "Exception ignored in: <function _TemporaryFileCloser.__del__ at 0x7efcc11dff60>",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3.11/tempfile.py", line 605, in __del__',
+        "FileNotFoundError: [Errno 2] No such file or directory: '/tmp/borgmatic-x/borgmatic/tmpq'",
+    ]
+    assert Scrubber([]).lines(said) == (said[0], said[-1])

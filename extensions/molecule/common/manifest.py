@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prints what a tree holds: manifest.py DIRECTORY"""
+
+import hashlib
+import json
+import os
+import stat
+import sys
+
+
+def main() -> None:
+    root = sys.argv[1]
+    paths = [root] + [os.path.join(directory, name) for directory, *names in os.walk(root) for name in sum(names, [])]
+    print(json.dumps({os.path.relpath(path, root): described(path) for path in paths}))
+
+
+def described(path: str) -> list:
+    found = os.lstat(path)
+    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_mtime_ns, contents(path, found.st_mode)]
+
+
+def contents(path: str, mode: int) -> "str | None":
+    if stat.S_ISLNK(mode):
+        return os.readlink(path)
+    if not stat.S_ISREG(mode):
+        return None
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,8 @@ class Job(NamedTuple):
             return pwd.getpwnam(self.account)
         except KeyError as error:
             raise Failure(
-                "other", f"cron's job runs as {self.account}, and there is no such account. Run borgmatic_schedule again."
+                "other",
+                f"cron's job runs as {self.account}, and there is no such account. Run borgmatic_schedule again.",
             ) from error
 
     @property
@@ -67,7 +68,7 @@ class Job(NamedTuple):
 
     @property
     def waiting(self) -> list[str]:
-        """The arguments of the process that is there from the run's begin to its end: the one that waits for the lock."""
+        """The arguments of the process that is there from begin to end: the one that waits for the lock."""
         words = self.words
         positions = [index for index, word in enumerate(words) if os.path.basename(word) == "flock"]
         return words[positions[0] :] if positions else words
@@ -117,7 +118,9 @@ class JobRuns(Runs):
         command = [variables["SHELL"], "-c", job.command]
         if entry.pw_uid:
             command = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", *command]
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w", encoding="utf-8") as state:
+        with open(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w", encoding="utf-8"
+        ) as state:
             # it shall outlive whoever reads its output, which is why run() is of no use here
             supervisor = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
                 ["/bin/sh", "-c", _SUPERVISOR, "fleetbackup-run", path, *command],
@@ -160,8 +163,8 @@ class JobRuns(Runs):
         except OSError as error:
             raise Failure(
                 "other",
-                f"{schedule}: nothing is known of this run any more: the machine was restarted, or a later run has replaced it."
-                f" See: {_LOG_COMMAND}",
+                f"{schedule}: nothing is known of this run any more: the machine was restarted, or a later run has replaced"
+                f" it. See: {_LOG_COMMAND}",
             ) from error
 
     def _state_files(self, schedule: str) -> list[str]:
@@ -175,7 +178,10 @@ class JobRuns(Runs):
         except FileNotFoundError:
             job = None
         if job is None:
-            raise Failure("absent", f"{schedule}: {self._directory}/{PREFIX}{schedule} holds no job. Run borgmatic_schedule again.")
+            raise Failure(
+                "absent",
+                f"{schedule}: {self._directory}/{PREFIX}{schedule} holds no job. Run borgmatic_schedule again.",
+            )
         return job
 
 
@@ -187,8 +193,8 @@ def _of_cron(schedule: str, identity: str, job: Job, scrubber: Scrubber, pid: in
     if not said:
         raise Failure(
             "other",
-            f"{schedule}: cron had started this run and it has ended; whether it succeeded nobody noted, for this machine has no"
-            " journal. See syslog's file, or run this again.",
+            f"{schedule}: cron had started this run and it has ended; whether it succeeded nobody noted, for this machine"
+            " has no journal. See syslog's file, or run this again.",
         )
     bad = any(entry.is_error for entry in said)
     return run._replace(result=FAILED if bad else SUCCEEDED, ended=said[-1].moment)

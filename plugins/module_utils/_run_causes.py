@@ -48,7 +48,7 @@ _SPOKEN: tuple[tuple[str, str], ...] = (
 _ENDED = r"Command '(\S+).*' returned non-zero exit status (\d+)"
 #: What borgmatic says at the end of any run that failed, systemd around it, and Python when it leaves.
 _NOISE = (
-    r"(?:summary:|An error occurred|.*: An error occurred|.*Error running (?:actions for repository|configuration(?: file)?)"
+    r"(?:summary:|(?:.*: )?An error occurred|.*Error running (?:actions for repository|configuration(?: file)?)"
     r"|Need some help\?.*|Exception ignored in:.*|Traceback \(most recent call last\):|File \".*"
     r"|FileNotFoundError: .*/borgmatic/tmp.*)\Z"
 )

@@ -51,7 +51,9 @@ class UnitRuns(Runs):
 
     def start(self, schedule: str) -> Run:
         if not self._systemd.is_running:
-            raise Failure("other", "The systemd of this account does not run. Log in, or let root run 'loginctl enable-linger'.")
+            raise Failure(
+                "other", "The systemd of this account does not run. Log in, or let root run 'loginctl enable-linger'."
+            )
         before = self._show(schedule)["InvocationID"]
         self._systemd.call("start", "--no-block", "--", service_name(schedule))
         deadline = time.monotonic() + _PATIENCE
@@ -86,7 +88,11 @@ class UnitRuns(Runs):
         if identity.startswith(_AFTER):
             return run
         said = entries(
-            f"_SYSTEMD_INVOCATION_ID={identity}", "+", f"INVOCATION_ID={identity}", "+", f"USER_INVOCATION_ID={identity}"
+            f"_SYSTEMD_INVOCATION_ID={identity}",
+            "+",
+            f"INVOCATION_ID={identity}",
+            "+",
+            f"USER_INVOCATION_ID={identity}",
         )
         own = [entry.text for entry in said if entry.fields.get("SYSLOG_IDENTIFIER") == "borgmatic" or entry.is_error]
         run = run._replace(log=Scrubber(words_of(self._command(shown))).lines(own))
@@ -105,9 +111,15 @@ class UnitRuns(Runs):
 
     def _not_started(self, schedule: str, shown: Mapping[str, str]) -> Failure:
         unit = service_name(schedule)
-        why = "a condition of the unit does not hold" if shown["ConditionResult"] == "no" else f"its result is {shown['Result']}"
+        why = (
+            "a condition of the unit does not hold"
+            if shown["ConditionResult"] == "no"
+            else f"its result is {shown['Result']}"
+        )
         option = "" if self._systemd.scope == "system" else " --user"
-        return Failure("other", f"{schedule}: systemd did not start {unit}: {why}. See: systemctl{option} status {unit}")
+        return Failure(
+            "other", f"{schedule}: systemd did not start {unit}: {why}. See: systemctl{option} status {unit}"
+        )
 
 
 def _is_active(shown: Mapping[str, str]) -> bool:
@@ -145,8 +157,8 @@ def _as_logged(run: Run, said: list[Entry], *, replaced: bool) -> Run:
     if replaced and not said:
         raise Failure(
             "other",
-            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, and the journal has nothing"
-            f" of it. See: {run.log_command}",
+            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, and the journal has"
+            f" nothing of it. See: {run.log_command}",
         )
     failed = bool(results)
     code = int(codes[-1]) if codes else (None if failed else 0)

@@ -12,8 +12,8 @@ short_description: Run schedules of borgmatic now
 version_added: 0.1.0
 description:
   - Ensures that each of these schedules runs now, and ends well.
-  - Starts what M(fleetbackup.borg.borgmatic_schedule) has set up, not a copy of it. With systemd that is the schedule's own service
-    with its sandbox, with cron the command of its file, as its account and with its variables.
+  - Starts what M(fleetbackup.borg.borgmatic_schedule) has set up, not a copy of it. With systemd that is the schedule's own
+    service with its sandbox, with cron the command of its file, as its account and with its variables.
   - A run belongs to the machine. It goes on when Ansible is killed or the connection is lost.
   - A run that is under way already is joined, not doubled. Its result counts.
   - Tells for each host how long its runs have taken so far, and what they said last.
@@ -36,13 +36,15 @@ attributes:
 options:
   schedules:
     description:
-      - The names of the schedules, as M(fleetbackup.borg.borgmatic_schedule) has them. One whose timer is not enabled runs too.
+      - The names of the schedules, as M(fleetbackup.borg.borgmatic_schedule) has them. One whose timer is not enabled runs
+        too.
       - Exactly one of this and O(follow) is required.
     type: list
     elements: str
   follow:
     description:
-      - Starts nothing, but looks after runs that were started earlier. They are elements of C(runs) that this module returned.
+      - Starts nothing, but looks after runs that were started earlier. They are elements of C(runs) that this module
+        returned.
     type: list
     elements: dict
   scope:
@@ -68,11 +70,12 @@ options:
     type: int
     default: 15
 notes:
-  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid), C(cmd)
-    and C(stderr), and C(runs) where a run has failed. C(error) is V(warning) where borg itself gave only a warning.
-  - cron keeps no exit codes. Of a run that cron itself has started and this module joined, an error in the journal is a failure.
-  - Values that the configurations hide, the arguments of hooks, and what looks like a secret are taken out of the log. What else
-    a hook prints is shown.
+  - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
+    C(cmd) and C(stderr), and C(runs) where a run has failed. C(error) is V(warning) where borg itself gave only a warning.
+  - cron keeps no exit codes. Of a run that cron itself has started and this module joined, an error in the journal is a
+    failure.
+  - Values that the configurations hide, the arguments of hooks, and what looks like a secret are taken out of the log.
+    What else a hook prints is shown.
 seealso:
   - module: fleetbackup.borg.borgmatic_schedule
   - module: fleetbackup.borg.borgmatic_info
@@ -153,7 +156,8 @@ runs:
       joined: false
       log: ["summary:", "/etc/borgmatic.d/system.yaml: Successfully ran configuration file"]
 assumed:
-  description: Whether check mode could not know, because an earlier step was not executed (a schedule is not there yet).
+  description:
+    - Whether check mode could not know, because an earlier step was not executed (a schedule is not there yet).
   returned: success
   type: bool
   sample: false
@@ -214,7 +218,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         predicted = [{"schedule": name, **_UNKNOWN, "joined": run is not None} for name, run in under_way.items()]
         return {"changed": difference.changed, "runs": predicted, "assumed": bool(absent), "diff": difference.as_diff()}
     runs = [
-        _named(backend, under_way[name] or backend.start(name)) for name, backend in chosen.items() if backend is not None
+        _named(backend, under_way[name] or backend.start(name))
+        for name, backend in chosen.items()
+        if backend is not None
     ]
     return _result(runs, difference)
 
@@ -223,12 +229,17 @@ def _check(parameters: dict[str, Any]) -> None:
     if not parameters["schedules"] and not parameters["follow"]:
         raise Failure("invalid_argument", "schedules: is empty; for example [system-backup].")
     if not 1 <= parameters["progress"] <= 30:
-        raise Failure("invalid_argument", f"progress: {parameters['progress']} is not between 1 and 30 seconds; for example 15.")
+        raise Failure(
+            "invalid_argument", f"progress: {parameters['progress']} is not between 1 and 30 seconds; for example 15."
+        )
     if parameters["timeout"] is not None and parameters["timeout"] < 1:
-        raise Failure("invalid_argument", f"timeout: {parameters['timeout']} is no time to wait; give seconds, for example 3600.")
+        raise Failure(
+            "invalid_argument", f"timeout: {parameters['timeout']} is no time to wait; give seconds, for example 3600."
+        )
     if parameters["scope"] == "system" and os.geteuid() != 0:
         raise Failure(
-            "permission", "scope: system needs root. Say become: true, or scope: user for schedules of this account's own."
+            "permission",
+            "scope: system needs root. Say become: true, or scope: user for schedules of this account's own.",
         )
 
 
@@ -250,7 +261,10 @@ def _absent(name: str, known: set[str]) -> Failure:
 
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known)) or 'none'}."
-    return Failure("absent", f"schedules: there is no schedule {name[:100]!r} on this machine; {hint} borgmatic_schedule makes them.")
+    return Failure(
+        "absent",
+        f"schedules: there is no schedule {name[:100]!r} on this machine; {hint} borgmatic_schedule makes them.",
+    )
 
 
 def _named(backend: Runs, run: Run) -> Run:
@@ -262,7 +276,8 @@ def _look(backends: Sequence[Runs], given: dict[str, Any]) -> Run:
     backend = next((backend for backend in backends if backend.name == name), None)
     if backend is None or not identity or "/" in identity or not given.get("schedule"):
         raise Failure(
-            "invalid_argument", "follow: give elements of the list 'runs' that borgmatic_run has returned for this host and scope."
+            "invalid_argument",
+            "follow: give elements of the list 'runs' that borgmatic_run has returned for this host and scope.",
         )
     return _named(backend, backend.look(str(given["schedule"]), identity))._replace(joined=bool(given.get("joined")))
 

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the fleetbackup.borg maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of the module borgmatic_run: the module starts runs and looks at them, each time in a moment; the
-waiting is done here, where people see how it goes."""
+"""The controller's half of the module borgmatic_run: the module starts runs and looks at them, each time in a moment;
+the waiting is done here, where people see how it goes."""
 
 from __future__ import annotations
 

@@ -163,8 +163,8 @@ class JobRuns(Runs):
         except OSError as error:
             raise Failure(
                 "other",
-                f"{schedule}: nothing is known of this run any more: the machine was restarted, or a later run has replaced"
-                f" it. See: {_LOG_COMMAND}",
+                f"{schedule}: nothing is known of this run any more: the machine was restarted, or a later run has"
+                f" replaced it. See: {_LOG_COMMAND}",
             ) from error
 
     def _state_files(self, schedule: str) -> list[str]:
@@ -193,8 +193,8 @@ def _of_cron(schedule: str, identity: str, job: Job, scrubber: Scrubber, pid: in
     if not said:
         raise Failure(
             "other",
-            f"{schedule}: cron had started this run and it has ended; whether it succeeded nobody noted, for this machine"
-            " has no journal. See syslog's file, or run this again.",
+            f"{schedule}: cron had started this run and it has ended; whether it succeeded nobody noted, for this"
+            " machine has no journal. See syslog's file, or run this again.",
         )
     bad = any(entry.is_error for entry in said)
     return run._replace(result=FAILED if bad else SUCCEEDED, ended=said[-1].moment)

@@ -157,8 +157,8 @@ def _as_logged(run: Run, said: list[Entry], *, replaced: bool) -> Run:
     if replaced and not said:
         raise Failure(
             "other",
-            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, and the journal has"
-            f" nothing of it. See: {run.log_command}",
+            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, and the journal"
+            f" has nothing of it. See: {run.log_command}",
         )
     failed = bool(results)
     code = int(codes[-1]) if codes else (None if failed else 0)

@@ -12,8 +12,8 @@ short_description: Run schedules of borgmatic now
 version_added: 0.1.0
 description:
   - Ensures that each of these schedules runs now, and ends well.
-  - Starts what M(fleetbackup.borg.borgmatic_schedule) has set up, not a copy of it. With systemd that is the schedule's own
-    service with its sandbox, with cron the command of its file, as its account and with its variables.
+  - Starts what M(fleetbackup.borg.borgmatic_schedule) has set up, not a copy of it. With systemd that is the schedule's
+    own service with its sandbox, with cron the command of its file, as its account and with its variables.
   - A run belongs to the machine. It goes on when Ansible is killed or the connection is lost.
   - A run that is under way already is joined, not doubled. Its result counts.
   - Tells for each host how long its runs have taken so far, and what they said last.
@@ -36,8 +36,8 @@ attributes:
 options:
   schedules:
     description:
-      - The names of the schedules, as M(fleetbackup.borg.borgmatic_schedule) has them. One whose timer is not enabled runs
-        too.
+      - The names of the schedules, as M(fleetbackup.borg.borgmatic_schedule) has them. One whose timer is not enabled
+        runs too.
       - Exactly one of this and O(follow) is required.
     type: list
     elements: str
@@ -71,7 +71,7 @@ options:
     default: 15
 notes:
   - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
-    C(cmd) and C(stderr), and C(runs) where a run has failed. C(error) is V(warning) where borg itself gave only a warning.
+    C(cmd) and C(stderr), and C(runs) where a run has failed. C(error) is V(warning) where borg gave only a warning.
   - cron keeps no exit codes. Of a run that cron itself has started and this module joined, an error in the journal is a
     failure.
   - Values that the configurations hide, the arguments of hooks, and what looks like a secret are taken out of the log.

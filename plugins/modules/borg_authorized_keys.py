@@ -301,10 +301,10 @@ def _wanted(parameters: dict[str, Any], account: Account, pending: set[str]) -> 
     serving = Serving(parameters["borg"], parameters["host_id"], parameters["umask"])
     try:
         return parse_clients(clients, parameters["directory"] or account.home, serving)
-    except Failure:
-        # -vvv shows the arguments, and somebody may have given a private key for a public one
+    finally:
+        # The result repeats the arguments, for -vvv. Thousands of clients cost time there, and somebody may have given a
+        # private key for a public one.
         parameters["clients"] = HIDDEN
-        raise
 
 
 def _missing(account: Account, file: KeysFile) -> Optional[Failure]:

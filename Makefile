@@ -43,6 +43,10 @@ test-integration: ## Run the integration targets; narrow with TARGETS="a b" HOST
 test-molecule: ## Run the molecule scenarios; narrow with SCENARIO="a b"
 	@$(RUN) molecule
 
+.PHONY: test-attacks
+test-attacks: ## Attack a backup server as one of its clients, and take its defences away to see the tests notice
+	@SCENARIO=attacks $(RUN) molecule
+
 .PHONY: bench
 bench: ## Measure what the modules cost
 	@$(RUN) bench

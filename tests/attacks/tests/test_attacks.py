@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every attack, and that it achieves nothing."""
+
+from __future__ import annotations
+
+import pytest
+from deletion import KNOWN, hide_all, last_transaction, rolled_back
+from impostor import answering
+from machines import BORG, SSH, Fleet
+from tables import ATTACKS, Module, Outcomes
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in KNOWN])
+def test_it_achieves_nothing(fleet: Fleet, outcomes: Outcomes, name: str) -> None:
+    breaches = ATTACKS[name](fleet)
+    outcomes[name] = "; ".join(breaches) or "nothing"
+    assert not breaches
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_is_known_to_get_through_still_does(fleet: Fleet, outcomes: Outcomes, name: str) -> None:
+    assert ATTACKS[name](fleet), "This hole is closed: take it out of KNOWN."
+    outcomes[name] = f"GETS THROUGH: {KNOWN[name]}"
+
+
+def test_the_same_means_reach_what_is_allowed(fleet: Fleet) -> None:
+    """Otherwise the attacks would prove nothing."""
+    answers = fleet.speak([["open", {"path": "/./client-a"}], ["load_key", {}]])
+    assert [refused for refused, _answer in answers] == [None, None]
+    assert "BORG_KEY" in fleet.attempt(f"{BORG} borg key export ssh://borg@backup1/./client-a")
+
+
+def test_hidden_archives_come_back(fleet: Fleet, outcomes: Outcomes) -> None:
+    with fleet.restored():
+        transaction = last_transaction(fleet)
+        hide_all(fleet)
+        assert fleet.attempt(f"{BORG} borg list --short ssh://borg@backup1/./client-a") == ""
+        assert "precious" in rolled_back(fleet, transaction)
+    outcomes["hide all archives"] = "hidden; a roll-back shows them again"
+
+
+def test_a_full_quota_hurts_nobody_else(fleet: Fleet, outcomes: Outcomes, module: Module) -> None:
+    with fleet.restored():
+        for host, size in ((fleet.attacker, 14_000_000), (fleet.victim, 1000)):
+            host.check_output(f"mkdir -p /srv/flood; head -c {size} /dev/urandom >/srv/flood/file")
+        full, small = (module(client, "borg_archive", **access(client), name="flood", paths=["/srv/flood"]) for client in ("client-a", "client-b"))
+    assert (full.get("error"), full.get("retryable")) == ("quota", False), full
+    assert small.get("changed") is True, small
+    outcomes["store more than the quota, borg_archive"] = "quota; the other client backs up"
+
+
+def test_another_host_key_is_said(fleet: Fleet, outcomes: Outcomes, module: Module) -> None:
+    with answering(fleet):
+        said = module("client-a", "borg_repository_info", **access("client-a"))
+    # Which of the keys is met depends on what ssh and sshd agree on.
+    pinned, met = (host.check_output("for key in /etc/ssh/ssh_host_*.pub; do ssh-keygen -lf $key; done") for host in (fleet.server, fleet.victim))
+    assert said["error"] == "host_key"
+    assert any(line.split()[1] in said["msg"] for line in pinned.splitlines()), said
+    assert any(line.split()[1] in said["msg"] for line in met.splitlines()), said
+    outcomes["another host key, borg_repository_info"] = "host_key, with what was expected and what came"
+
+
+def access(client: str) -> dict[str, str]:
+    return {"repository": f"ssh://borg@backup1/./{client}", "passphrase": f"a passphrase of the tests, {client}", "rsh": SSH}

@@ -37,6 +37,7 @@ CRAFTED: dict[str, dict] = {
     "name, an option": {"name": "-rf"},
     "repository, a second line": {"repositories": ["x\nINTRUDER"]},
     "repository, quotes": {"repositories": ['x",restrict KEY\nINTRUDER']},
+    "repository, another command": {"repositories": ["x; id"]},
     "repository, a quote and another command": {"repositories": ["x'; id; '"]},
     "repository, the end of the command": {"repositories": ['x" INTRUDER']},
     "repository, a backslash and a quote": {"repositories": ['x\\" INTRUDER\n']},

@@ -84,7 +84,7 @@ FORWARDS: dict[str, Attack] = {
     "ssh -W": running(f"sleep 2 | timeout 5 {SSH} -W 127.0.0.1:22 borg@backup1"),
     "ssh -R": holding(f"-N -R {PORT}:127.0.0.1:22"),
     "ssh -R, a socket": lambda fleet: fleet.attack(f"timeout 3 {SSH} -N -R {POOL}/socket:127.0.0.1:22 borg@backup1"),
-    "ssh -A": holding("-A", "borg serve", before="pkill ssh-agent; rm -f /tmp/agent; ssh-agent -a /tmp/agent"),
+    "ssh -A": holding("-o ForwardAgent=/tmp/agent", "borg serve", before="pkill ssh-agent; rm -f /tmp/agent; ssh-agent -a /tmp/agent"),
     "ssh -Y": holding("-Y", "borg serve"),
     "ssh -tt": holding("-tt", "borg serve"),
 }

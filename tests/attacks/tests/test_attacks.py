@@ -45,8 +45,10 @@ def test_hidden_archives_come_back(fleet: Fleet, outcomes: Outcomes) -> None:
 def test_a_full_quota_hurts_nobody_else(fleet: Fleet, outcomes: Outcomes, module: Module) -> None:
     with fleet.restored():
         for host, size in ((fleet.attacker, 14_000_000), (fleet.victim, 1000)):
-            host.check_output(f"mkdir -p /srv/flood; head -c {size} /dev/urandom >/srv/flood/file")
-        full, small = (module(client, "borg_archive", **access(client), name="flood", paths=["/srv/flood"]) for client in ("client-a", "client-b"))
+            host.check_output(f"rm -rf /srv/flood; mkdir -p /srv/flood/borg; head -c {size} /dev/urandom >/srv/flood/file")
+        # What a client knows of its repository stays as it was, as the repository does.
+        flood = {"name": "flood", "paths": ["/srv/flood/file"], "base_directory": "/srv/flood/borg"}
+        full, small = (module(client, "borg_archive", **access(client), **flood) for client in ("client-a", "client-b"))
     assert (full.get("error"), full.get("retryable")) == ("quota", False), full
     assert small.get("changed") is True, small
     outcomes["store more than the quota, borg_archive"] = "quota; the other client backs up"

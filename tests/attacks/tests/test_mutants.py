@@ -39,8 +39,12 @@ def edited(expression: str) -> str:
     return f"sed -i '{expression}' {KEYS}; "
 
 
+#: What these machines cannot show: other defences are in the way.
+UNSEEN = ("ssh -A", "ssh -Y")
 SERVERS = {
-    "without restrict, and without sshd's Match": Mutant(edited("s/,restrict / /") + DROP_IN, (*FORWARDS, "a file ~/.ssh/rc")),
+    "without restrict, and without sshd's Match": Mutant(edited("s/,restrict / /") + DROP_IN, (
+        *(name for name in FORWARDS if name not in UNSEEN), "a file ~/.ssh/rc",
+    )),
     "without the forced command": Mutant(
         edited("s/^command=.*,restrict /restrict /"),
         tuple(name for name in SHELLS if name not in ("ssh, a command for borg's arguments", "ssh, a command with a terminal")),
@@ -52,7 +56,7 @@ SERVERS = {
     )),
     "with --restrict-to-path of the pool": Mutant(edited(f"s,--restrict-to-repository [^\"]*,--restrict-to-path {POOL},"), (
         "another's repository, an absolute path", "another's repository, /./", "another's repository, ..",
-        "another's repository, borg key export", "another's repository, borg change-passphrase", "another's lock",
+        "another's repository, borg key export", "another's lock",
         "a new repository, one beside its own", "a new repository, a second one below its own",
     )),
     "with --restrict-to-repository of another": Mutant(edited("s,repository /srv/borg/client-a,repository /srv/borg/client-b,"), (
@@ -74,10 +78,10 @@ CORES = {
     return AsGiven("", text.encode())
 
 
-def _better_reason(''', ("key, a second line", "key, options", "key, a comment with a second line")),
+def _better_reason(''', ("key, a second line", "key, a comment with a second line")),
     "the check of names": ("_authorized_keys.py", r'_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}\Z"', r'_NAME = r"[\s\S]+\Z"', ("name, a second line",)),
     "the check of paths": ("_authorized_keys.py", "    if not value.isprintable():", "    if False:", ("repository, a second line",)),
-    "the quoting": ("_authorized_keys.py", "map(shlex.quote, self.words)", "self.words", ("repository, a quote and another command",)),
+    "the quoting": ("_authorized_keys.py", "map(shlex.quote, self.words)", "self.words", ("repository, another command",)),
 }
 
 

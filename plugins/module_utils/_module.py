@@ -15,6 +15,8 @@ HIDDEN = "(hidden)"
 
 
 class _Module(AnsibleModule):
+    params: dict[str, Any]
+
     def __init__(self, hidden: Sequence[str], **options: Any) -> None:
         self._hidden = frozenset(hidden)
         super().__init__(**options)

@@ -63,7 +63,8 @@ class Fleet:
     @contextlib.contextmanager
     def held(self, options: str) -> Iterator[None]:
         """A connection of the attacker that stays open until the end."""
-        self.attacker.check_output("setsid --fork bash -c %s >/tmp/held 2>&1 </dev/null", f"sleep 60 | DISPLAY=:9 timeout 60 {SSH} {options}")
+        command = f"sleep 60 | SSH_AUTH_SOCK=/tmp/agent DISPLAY=:9 timeout 60 {SSH} {options}"
+        self.attacker.check_output("setsid --fork bash -c %s >/tmp/held 2>&1 </dev/null", command)
         try:
             end = time.monotonic() + SECONDS
             while not self.evidence()["processes"]:

@@ -65,7 +65,7 @@ def knocking(options: str, *, socks: bool = False) -> Attack:
 def holding(options: str, command: str = "", *, before: str = "true") -> Attack:
     """A connection from which the server's processes shall get more than borg serve needs."""
     def attack(fleet: Fleet) -> list[str]:
-        fleet.attacker.run(before)
+        fleet.attacker.check_output(before)
         idle = fleet.evidence()
         with fleet.held(f"{options} borg@backup1 {command}"):
             busy = fleet.evidence()
@@ -84,7 +84,7 @@ FORWARDS: dict[str, Attack] = {
     "ssh -W": running(f"sleep 2 | timeout 5 {SSH} -W 127.0.0.1:22 borg@backup1"),
     "ssh -R": holding(f"-N -R {PORT}:127.0.0.1:22"),
     "ssh -R, a socket": lambda fleet: fleet.attack(f"timeout 3 {SSH} -N -R {POOL}/socket:127.0.0.1:22 borg@backup1"),
-    "ssh -A": holding("-o ForwardAgent=/tmp/agent", "borg serve", before="pkill ssh-agent; rm -f /tmp/agent; ssh-agent -a /tmp/agent"),
+    "ssh -A": holding("-A", "borg serve", before="export SSH_AUTH_SOCK=/tmp/agent; ssh-add -l >/dev/null 2>&1; test $? -lt 2 || ssh-agent -a $SSH_AUTH_SOCK"),
     "ssh -Y": holding("-Y", "borg serve"),
     "ssh -tt": holding("-tt", "borg serve"),
 }

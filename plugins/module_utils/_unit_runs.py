@@ -24,6 +24,10 @@ _PROPERTIES = (
 )
 #: Begins the id of a run that still waits in systemd's queue; the id of the run before it follows.
 _AFTER = "after-"
+#: Names the boot; what systemd knew before it is lost.
+_BOOT = "/proc/sys/kernel/random/boot_id"
+#: What systemd writes where a unit has ended well. Source: `systemd/sd-messages.h`, SD_MESSAGE_UNIT_SUCCESS.
+_ENDED_WELL = "7ad2d189f7e94e70a38c781354912448"
 #: What exit codes stand for a signal in a shell, and for too long a time in timeout(1).
 _SIGNAL, _TOO_LONG = 128, 124
 #: ExecMainCode of a process that ended by itself. Source: waitid(2), CLD_EXITED.
@@ -46,7 +50,7 @@ class UnitRuns(Runs):
         shown = self._show(schedule)
         if not _is_under_way(shown):
             return None
-        identity = shown["InvocationID"] if _is_active(shown) else _AFTER + shown["InvocationID"]
+        identity = _identity(shown) if _is_active(shown) else _AFTER + shown["InvocationID"]
         return self._run(schedule, identity, shown)._replace(joined=True)
 
     def start(self, schedule: str) -> Run:
@@ -60,7 +64,7 @@ class UnitRuns(Runs):
         while True:
             shown = self._show(schedule)
             if shown["InvocationID"] not in ("", before):
-                return self._run(schedule, shown["InvocationID"], shown)
+                return self._run(schedule, _identity(shown), shown)
             if not _is_under_way(shown):
                 raise self._not_started(schedule, shown)
             if time.monotonic() > deadline:
@@ -71,7 +75,7 @@ class UnitRuns(Runs):
         shown = self._show(schedule)
         if identity.startswith(_AFTER):
             if shown["InvocationID"] not in ("", identity[len(_AFTER) :]):
-                identity = shown["InvocationID"]
+                identity = _identity(shown)
             elif not _is_under_way(shown):
                 raise self._not_started(schedule, shown)
         return self._run(schedule, identity, shown)
@@ -87,18 +91,14 @@ class UnitRuns(Runs):
         run = Run(schedule, identity, log_command=f"journalctl {user} {service_name(schedule)}")
         if identity.startswith(_AFTER):
             return run
-        said = entries(
-            f"_SYSTEMD_INVOCATION_ID={identity}",
-            "+",
-            f"INVOCATION_ID={identity}",
-            "+",
-            f"USER_INVOCATION_ID={identity}",
-        )
+        invocation, _at, boot = identity.partition("@")
+        of_it = f"_SYSTEMD_INVOCATION_ID={invocation}"
+        said = entries(of_it, "+", f"INVOCATION_ID={invocation}", "+", f"USER_INVOCATION_ID={invocation}")
         own = [entry.text for entry in said if entry.fields.get("SYSLOG_IDENTIFIER") == "borgmatic" or entry.is_error]
         run = run._replace(log=Scrubber(words_of(self._command(shown))).lines(own))
-        if shown["InvocationID"] == identity:
+        if shown["InvocationID"] == invocation:
             return _as_shown(run, shown)
-        return _as_logged(run, said, replaced=bool(shown["InvocationID"]))
+        return _as_logged(run, said, forgotten=not shown["InvocationID"] and boot == _boot())
 
     def _command(self, shown: Mapping[str, str]) -> str:
         """What the service executes, from its file: systemctl prints it without its quotes."""
@@ -147,28 +147,37 @@ def _exit_code(shown: Mapping[str, str]) -> Optional[int]:
     return int(shown["ExecMainStatus"]) + (0 if shown["ExecMainCode"] == _EXITED else _SIGNAL)
 
 
-def _as_logged(run: Run, said: list[Entry], *, replaced: bool) -> Run:
-    """Of a run that systemd has forgotten, or that a later one has replaced.
+def _as_logged(run: Run, said: list[Entry], *, forgotten: bool) -> Run:
+    """Of a run that a later one has replaced, or that systemd knows no more.
 
-    It forgets at once what ended well where no timer holds the unit, and never what failed.
+    :param forgotten: whether it was known since the boot. systemd forgets what ended well as soon as no timer holds the
+        unit, and never what failed.
     """
     results = [entry.fields["UNIT_RESULT"] for entry in said if "UNIT_RESULT" in entry.fields]
-    codes = [entry.fields["EXIT_STATUS"] for entry in said if str(entry.fields.get("EXIT_STATUS")).isdigit()]
-    if replaced and not said:
+    ended_well = any(entry.fields.get("MESSAGE_ID") == _ENDED_WELL for entry in said)
+    if not (results or ended_well or forgotten):
         raise Failure(
             "other",
-            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, and the journal"
-            f" has nothing of it. See: {run.log_command}",
+            f"{run.schedule}: how this run ended is not known any more: a later one has replaced it, or the machine was"
+            f" restarted, and the journal does not tell. See: {run.log_command}",
         )
-    failed = bool(results)
-    code = int(codes[-1]) if codes else (None if failed else 0)
+    codes = [entry.fields["EXIT_STATUS"] for entry in said if str(entry.fields.get("EXIT_STATUS")).isdigit()]
     moments = [entry.moment for entry in said]
     return run._replace(
-        result=FAILED if failed else SUCCEEDED,
-        exit_code=code,
+        result=FAILED if results else SUCCEEDED,
+        exit_code=int(codes[-1]) if codes else (None if results else 0),
         started=moments[0] if moments else None,
         ended=moments[-1] if moments else None,
     )
+
+
+def _identity(shown: Mapping[str, str]) -> str:
+    return f"{shown['InvocationID']}@{_boot()}"
+
+
+def _boot() -> str:
+    with open(_BOOT, encoding="ascii") as file:
+        return file.read().partition("-")[0]
 
 
 def _moment(monotonic: str) -> Optional[float]:

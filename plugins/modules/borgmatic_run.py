@@ -147,7 +147,7 @@ runs:
       elements: str
   sample:
     - schedule: system-backup
-      id: systemd:7ac178b337524294acebcd0dc9e459d1
+      id: systemd:7ac178b337524294acebcd0dc9e459d1@549706c8
       result: succeeded
       exit_code: 0
       started: "2026-11-21T11:50:37+00:00"

@@ -73,7 +73,7 @@ def holding(options: str, command: str = "", *, before: str = "true") -> Attack:
             *(f"listens on {port}" for port in busy["ports"] if port not in idle["ports"]),
             *(f"reaches the agent {path}" for path in busy["agents"] if path not in idle["agents"]),
             *("has a terminal" for process in busy["processes"] if process["terminal"]),
-            *(f"sets {line}" for process in busy["processes"] for line in process["environment"] if PLANTED in line),
+            *(f"sets {line}" for process in busy["processes"] for line in process["environment"] if line.endswith(f"={PLANTED}")),
         ]
     return attack
 

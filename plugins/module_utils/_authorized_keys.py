@@ -362,7 +362,7 @@ def _access(words: list[str], addresses: Optional[str]) -> Access:
     """:raises ValueError: not as we write it."""
     host_id = None
     if words[:1] == ["env"]:
-        variable, _, host_id = words[1].partition("=") if len(words) > 1 else ("", "", "")
+        variable, host_id = words[1].partition("=")[::2] if len(words) > 1 else ("", "")
         words = words[2:]
         if variable != "BORG_HOST_ID":
             raise ValueError(variable)

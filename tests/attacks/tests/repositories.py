@@ -113,7 +113,6 @@ def _umask(fleet: Fleet) -> list[str]:
         return [f"made {path} {mode}" for path, (mode, _owner, _contents) in added.items() if not mode.endswith("------")]
 
 
-
 ATTACKS: dict[str, Attack] = {
     **{f"another's repository, {way}": opening(path) for way, path in PATHS.items()},
     "another's repository, a link in its own repository": _with_link(opening(PATHS["a link in its own repository"])),

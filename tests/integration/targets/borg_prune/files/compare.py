@@ -36,7 +36,7 @@ def times(count: int) -> list[datetime.datetime]:
     """Moments at random, some of them the same, some on the edges, most of them recent."""
     edges = [datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc) for text in EDGES]
     found = []
-    for _ in range(count):
+    for _number in range(count):
         ages = (10, 3600, 86400, 30 * 86400, 400 * 86400, 1600 * 86400)
         moment = NOW - datetime.timedelta(seconds=60 + random.randrange(random.choice(ages)))
         if random.random() < 0.2:
@@ -96,7 +96,7 @@ def main() -> None:
     )
     rules = borg.dialect().retention_rules
     differences, recorded, kept, pruned = [], [], 0, 0
-    for _ in range(policies):
+    for _number in range(policies):
         wanted = retention.Retention(policy(rules), random.choice((None, "*", "x*")), True, random.choice(ZONES))
         archives = retention.describe(borg, "--consider-checkpoints", f"--glob-archives={wanted.match or '*'}").archives
         said = subprocess.run(

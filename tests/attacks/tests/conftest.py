@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import Fleet
+from machines import INVENTORY, Fleet
 from tables import Module, Outcomes
 
-INVENTORY = Path(__file__).parents[1] / "inventory"
 OUTCOMES: Outcomes = {}
 
 

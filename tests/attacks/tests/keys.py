@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from machines import LOGIN, POOL, Attack, Fleet, traces
+from machines import INVENTORY, LOGIN, POOL, Attack, Fleet, differing, traces
 from shells import WANTED, as_intruder, intruder
 
 COLLECTIONS = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
@@ -54,6 +54,17 @@ CRAFTED: dict[str, dict] = {
     "address, another option": {"from": ['*",no-restrict,x="']},
 }
 
+#: The same by the variables of the role.
+STRANGER = {"name": "stranger", "public_keys": ["INTRUDER"], "repositories": ["stranger"]}
+VARIABLES: dict[str, dict] = {
+    "borg_server_clients, a name": {"borg_server_clients": [{**STRANGER, "name": "x\nINTRUDER"}]},
+    "borg_server_clients, a key": {"borg_server_clients": [{**STRANGER, "public_keys": ['command="id" INTRUDER']}]},
+    "borg_server_clients, a repository": {"borg_server_clients": [{**STRANGER, "repositories": ["../.."]}]},
+    "borg_server_clients, a quota": {"borg_server_clients": [{**STRANGER, "storage_quota": "12M\nINTRUDER"}]},
+    "borg_server_maintenance_keys": {"borg_server_maintenance_keys": ['no-pty,command="id" INTRUDER']},
+    "borg_server_host_id": {"borg_server_host_id": "x sh -c id"},
+}
+
 
 def crafting(entry: dict, collections: Path = COLLECTIONS) -> Attack:
     """Have the module write the file, put it in force, log in."""
@@ -80,6 +91,19 @@ def crafting(entry: dict, collections: Path = COLLECTIONS) -> Attack:
     return attack
 
 
+def provisioning(variables: dict) -> Attack:
+    """Have the playbook bring crafted variables to the real server, log in."""
+    def attack(fleet: Fleet) -> list[str]:
+        key = intruder(fleet)
+        before = fleet.seen()
+        said = json.dumps(variables).replace("INTRUDER", key)
+        command = ["ansible-playbook", "--inventory", str(INVENTORY), "fleetbackup.borg.server", "--extra-vars", said]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        refused = '"error": "invalid_argument"' in ran.stdout and "Traceback" not in ran.stdout + ran.stderr
+        return [*([] if refused else ["was not refused"]), *differing(before, fleet.files()), *fleet.attack(as_intruder(WANTED))]
+    return attack
+
+
 def written(client: dict, before: str, collections: Path) -> tuple[str, int]:
     """What the module makes of a file, and whether it refuses."""
     with tempfile.TemporaryDirectory() as directory:
@@ -94,4 +118,7 @@ def written(client: dict, before: str, collections: Path) -> tuple[str, int]:
         return path.read_text(), ran.returncode
 
 
-ATTACKS: dict[str, Attack] = {f"crafted {name}": crafting(entry) for name, entry in CRAFTED.items()}
+ATTACKS: dict[str, Attack] = {
+    **{f"crafted {name}": crafting(entry) for name, entry in CRAFTED.items()},
+    **{f"crafted {name}": provisioning(variables) for name, variables in VARIABLES.items()},
+}

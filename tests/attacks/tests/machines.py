@@ -17,6 +17,7 @@ from typing import Any, Callable
 import testinfra
 
 HERE = Path(__file__).parent
+INVENTORY = HERE.parent / "inventory"
 POOL = "/srv/borg"
 OWN, OTHER = f"{POOL}/client-a/", f"{POOL}/client-b/"
 #: Where a client that got through could leave something.

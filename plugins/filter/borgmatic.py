@@ -24,6 +24,7 @@ class FilterModule:
         """The filters by their names."""
         return {
             "borg_server_authorised": _telling(fleet.authorised),
+            "borg_server_settings": _telling(fleet.settings),
             "borgmatic_connected": _telling(fleet.connected),
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_documents": _telling(documents),

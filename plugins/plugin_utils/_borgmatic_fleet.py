@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
@@ -21,6 +23,8 @@ SERVER_APPEND_ONLY = True
 #: What the inventory may say of a server, as the role's option ``borgmatic_servers`` documents it.
 SERVER_KEYS = ("inventory_name", "host_keys", "identity_file")
 
+#: What a server takes from a client's record, and nothing else.
+_PUBLISHED = ("public_keys", "repositories", "append_only", "storage_quota")
 #: borg's placeholder -> Ansible's fact. Both ask the same function of Python.
 _FACTS = {"hostname": "hostname", "fqdn": "fqdn", "reverse-fqdn": "fqdn"}
 _PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
@@ -35,6 +39,7 @@ class Destination(NamedTuple):
     :ivar account: the account that the inventory has on it; None for a server that somebody else runs.
     :ivar append_only: whether its clients can only add, unless their repositories say otherwise.
     :ivar seen: whether this run has set it up already.
+    :ivar own_ssh: whether the user said how ssh is called, so that keys are none of our business.
     """
 
     host: str
@@ -45,6 +50,7 @@ class Destination(NamedTuple):
     account: Optional[str]
     append_only: bool
     seen: bool
+    own_ssh: bool
 
     @property
     def ssh(self) -> dict[str, Any]:
@@ -84,13 +90,15 @@ def destinations(
     """
     found: dict[tuple[str, int], Destination] = {}
     for remote in _remotes(configs):
-        if remote.own_ssh and remote.host not in said:
-            continue
+        own_ssh = remote.own_ssh and remote.host not in said
         about = said.get(remote.host, {})
         about = about if isinstance(about, Mapping) else {}
         name = about.get("inventory_name") or (remote.host if remote.host in servers else None)
+        if own_ssh and not name:
+            continue
         variables: Mapping[str, Any] = host_variables[name] if name and name in host_variables else {}
         port = remote.location.port or SSH_PORT
+        known = found.get((remote.host, port))
         found[remote.host, port] = Destination(
             host=remote.host,
             port=port,
@@ -98,8 +106,9 @@ def destinations(
             host_keys=about.get("host_keys") or variables.get("__borg_server_published", {}).get("host_keys"),
             identity_file=about.get("identity_file"),
             account=variables.get("borg_server_user", SERVER_ACCOUNT) if name else None,
-            append_only=bool(name) and bool(variables.get("borg_server_append_only", SERVER_APPEND_ONLY)),
+            append_only=bool(name) and boolean(variables.get("borg_server_append_only", SERVER_APPEND_ONLY)),
             seen="__borg_server_published" in variables,
+            own_ssh=own_ssh and (known is None or known.own_ssh),
         )
     return list(found.values())
 
@@ -153,18 +162,21 @@ def record(
     places: Sequence[Mapping[str, Any]],
     identities: Sequence[Mapping[str, Any]],
     placeholders: Mapping[str, str],
-) -> dict[str, dict[str, Any]]:
-    """What each server of the inventory may know of a client, by the server's name.
+) -> dict[str, Optional[dict[str, Any]]]:
+    """What each server of the inventory may know of a client, by the server's name; None for a server whose keys are the user's.
 
     :param identities: what borg_ssh_identity returned as ``servers``.
     :param placeholders: the values of borg's placeholders on the client.
     :raises Failure: ``invalid_argument`` where one server would have to treat one client in two ways.
     """
     keys = {(identity["host"], identity["port"]): identity["public_key"] for identity in identities}
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, Optional[dict[str, Any]]] = {}
     for place in places:
         server = place["inventory_name"]
         if not server:
+            continue
+        if place["own_ssh"]:
+            result.setdefault(server, None)
             continue
         key = keys.get((place["host"], place["port"]))
         for remote in _remotes(configs):
@@ -174,7 +186,8 @@ def record(
                 "append_only": bool(remote.options.get("append_only", place["append_only"])),
                 "storage_quota": remote.options.get("storage_quota"),
             }
-            known = result.setdefault(server, {"public_keys": [], "repositories": [], **wanted})
+            known = result.get(server) or {"public_keys": [], "repositories": [], **wanted}
+            result[server] = known
             for name, value in wanted.items():
                 if known[name] != value:
                     raise Failure(
@@ -207,13 +220,24 @@ def authorised(
     retained = []
     for name in names:
         published = host_variables[name].get("__borgmatic_published")
-        if published is None:
+        if published is None or published.get(server, {}) is None:
             retained.append(name)
         elif server in published:
-            clients.append({"name": name, **published[server]})
+            clients.append({**{part: published[server].get(part) for part in _PUBLISHED}, "name": name})
     for client in clients:
         client["storage_quota"] = client.get("storage_quota") or storage_quota or None
     return {"clients": clients, "retain": retained}
+
+
+def settings(
+    host_variables: Mapping[str, Mapping[str, Any]], server: str, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A server's own options of the role borg_server, for a play of its clients, whose variables say nothing of it.
+
+    :param defaults: the role's.
+    """
+    said = host_variables[server]
+    return {name: said.get(name, default) for name, default in defaults.items()}
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------

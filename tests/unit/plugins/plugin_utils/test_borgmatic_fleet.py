@@ -75,9 +75,13 @@ class TestDestinations:
         assert places(configs)[0]["host_keys"] is None
 
     def test_who_calls_ssh_by_himself_is_left_alone_unless_he_names_the_server(self):
-        configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -i /root/.ssh/mine")]
+        configs = [entry({"path": "ssh://borg@else/./a"}, ssh_command="ssh -i /root/.ssh/mine")]
         assert places(configs) == []
+        configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -i /root/.ssh/mine")]
+        (place,) = places(configs)
+        assert place["own_ssh"] and place["append_only"]
         (place,) = places(configs, {"backup1": {"identity_file": "/root/.ssh/mine"}})
+        assert not place["own_ssh"]
         assert place["ssh"] == {"host": "backup1", "port": 22, "host_keys": None, "identity_file": "/root/.ssh/mine"}
 
     def test_a_configuration_that_is_wrong_counts_for_nothing(self):
@@ -175,6 +179,15 @@ class TestRecord:
     def test_a_key_that_does_not_exist_yet_is_none(self):
         assert record([entry({"path": "ssh://borg@backup1/./a"})], key=None)["backup1"]["public_keys"] == []
 
+    def test_whose_keys_are_the_user_s_keeps_what_he_has(self):
+        configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion")]
+        assert record(configs) == {"backup1": None}
+        found = fleet.authorised({"web1": {"__borgmatic_published": {"backup1": None}}}, ["web1"], "backup1")
+        assert found == {"clients": [], "retain": ["web1"]}
+        schedules = [{"name": "backup", "actions": ["create", "prune"]}]
+        configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion", schedules=schedules)]
+        assert "which is append-only" in plan.problems(fleet.connected(configs, places(configs), "ssh"))[0]
+
     def test_servers_of_others_learn_nothing(self):
         assert record([entry({"path": "ssh://u@else/./a"})]) == {}
 
@@ -192,6 +205,21 @@ class TestAuthorised:
         variables = {"web1": {"__borgmatic_published": self.WEB1}, "web2": {}, "web3": {"__borgmatic_published": {}}}
         found = fleet.authorised(variables, ["web1", "web2", "web3"], "backup1")
         assert found == {"clients": [{"name": "web1", **self.WEB1["backup1"]}], "retain": ["web2"]}
+
+    def test_nothing_else_of_a_record_reaches_the_server(self):
+        forged = {"backup1": {**self.WEB1["backup1"], "name": "web2", "paths": ["."], "from": []}}
+        (client,) = fleet.authorised({"web1": {"__borgmatic_published": forged}}, ["web1"], "backup1")["clients"]
+        assert client == {"name": "web1", **self.WEB1["backup1"]}
+
+    @pytest.mark.parametrize("said", [False, "false", "no", 0])
+    def test_a_text_from_the_inventory_is_a_truth_value(self, said):
+        (place,) = places([entry({"path": "ssh://borg@backup1/./a"})], hosts={"backup1": {"borg_server_append_only": said}})
+        assert place["append_only"] is False
+
+    def test_a_server_s_options_are_its_own(self):
+        variables = {"backup1": {"borg_server_user": "other"}, "web1": {"borg_server_home": "/mine"}}
+        defaults = {"borg_server_user": "borg", "borg_server_home": "/srv/borg"}
+        assert fleet.settings(variables, "backup1", defaults) == {"borg_server_user": "other", "borg_server_home": "/srv/borg"}
 
     def test_the_server_has_a_quota_for_those_who_say_none(self):
         variables = {"web1": {"__borgmatic_published": self.WEB1}}

@@ -49,7 +49,7 @@ class CallbackModule(CallbackBase):
         line = {
             "play": self.play, "task": result.task.get_name(), "host": result.host.get_name(), "outcome": outcome,
             "changed": bool(result.result.get("changed")), "assumed": bool(result.result.get("assumed")),
-            "message": str(result.result.get("msg", "")),
+            "message": "\n".join(str(part.get("msg", "")) for part in [result.result, *result.result.get("results", [])]),
         }
         with Path(os.environ["RECORDED_FILE"]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from machines import MACHINES, key_file, keys, on, state
-from runs import CLIENT, SITE, Controller, Run
+from machines import MACHINES, SCENARIO, TREATMENT, key_file, keys, on, renew, state
+from runs import CLIENT, SECRET, SERVER, SITE, Controller, Run
 
-BACKUP = "fleetbackup-system-backup.service"
+CONFIG = "/etc/borgmatic.d/system.yaml"
+BACKUP, TIMER = "fleetbackup-system-backup.service", "fleetbackup-system-backup.timer"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,11 @@ def controller(tmp_path_factory) -> Controller:
 def before() -> str:
     """The server's file as the test found it."""
     return key_file()
+
+
+def clients(**variables: dict[str, Any]) -> dict[str, Any]:
+    """More inventory: hosts in the group of the clients."""
+    return {"borg_clients": {"hosts": variables}}
 
 
 def assert_converged(run: Run) -> None:
@@ -62,6 +69,74 @@ def test_a_backup_at_work_is_in_nobodys_way(controller: Controller) -> None:
 def test_a_run_for_one_client_leaves_the_others_their_keys(controller: Controller, before: str) -> None:
     assert_converged(controller.run(SITE, "--limit=client1"))
     assert key_file() == before
+
+
+def test_a_run_for_a_new_client_lets_it_in(controller: Controller) -> None:
+    others = keys()
+    run = controller.run(SITE, "--limit=client3", more=clients(client3={}))
+    assert run.rc == 0 and run.converged == set(), run.output
+    assert set(others) < set(keys()) and len(keys()) == len(others) + 1
+    host_key = on("backup1", "cut -d ' ' -f 2 /etc/ssh/ssh_host_ed25519_key.pub").strip()
+    assert host_key in on("client3", "cat /root/.ssh/fleetbackup_known_hosts")
+    on("client3", f"systemctl start {BACKUP}")
+    assert on("client3", f"borgmatic --config {CONFIG} list --json | grep -c '\"archive\"'").strip() == "1"
+
+
+def test_a_run_in_batches_takes_nobodys_key(controller: Controller, before: str) -> None:
+    run = controller.run(SITE, "--extra-vars=fleetbackup_serial=2", more=clients(client3={}))
+    # New are only the settings of client3's repository, which a run for client3 alone does not see.
+    assert run.rc == 0 and run.converged == {"client1", "client2", "client3"}, run.output
+    assert key_file() == before
+
+
+def test_a_client_that_fails_and_one_that_is_down_stop_no_other(controller: Controller, before: str) -> None:
+    config = on("client1", f"cat {CONFIG}")
+    on("client2", "systemctl stop ssh.socket ssh.service")
+    try:
+        run = controller.run(SITE, more=clients(client1={"passphrase": f"{SECRET} that opens nothing"}, client3={}))
+    finally:
+        on("client2", "systemctl start ssh.service")
+    assert run.rc != 0 and {result.host: result.outcome for result in run.bad} == {"client1": "failed", "client2": "unreachable"}, run.output
+    assert "passphrase" in next(result.message for result in run.bad if result.host == "client1"), run.bad
+    assert run.converged == {"backup1", "client3"}, run.output
+    assert key_file() == before and on("client1", f"cat {CONFIG}") == config
+
+
+def test_who_leaves_the_group_loses_its_key_and_nobody_else(controller: Controller) -> None:
+    lines = keys()
+    run = controller.run(SERVER)
+    assert run.rc == 0, run.output
+    assert keys() == [line for line in lines if not line.endswith(" fleetbackup:client3")] and len(lines) == 3
+
+
+def test_fifteen_clients_at_once_are_let_in(controller: Controller) -> None:
+    crowd = {f"crowd{number}": {"ansible_host": f"client{number % 3 + 1}", "borgmatic_ssh_key": f"/root/.ssh/crowd{number}"} for number in range(15)}
+    run = controller.run(str(SCENARIO / "identify.yml"), "--extra-vars=fleetbackup_clients=crowd", more={"crowd": {"hosts": crowd}})
+    assert run.rc == 0, run.output
+    lines = [line.split() for line in keys()]
+    assert sorted(line[-1] for line in lines) == sorted(f"fleetbackup:{name}" for name in crowd)
+    assert len({line[-2] for line in lines}) == 15
+
+
+def test_wherever_the_controller_is_killed_nothing_is_open_and_the_next_run_goes_on(controller: Controller) -> None:
+    renew("backup1", "client1")
+    only = ("--limit=backup1,client1",)
+    killed = []
+    while (run := controller.run(SITE, *only, kill=True)).changes:
+        assert not run.bad and len(killed) < 20, run.output
+        killed.append(run.changes)
+        assert_nothing_is_open()
+    # Killed after every change, in the order of the run, until nothing was left to change.
+    assert_converged(run)
+    assert len(killed) >= 8, killed
+    on("client1", f"systemctl is-enabled {TIMER}")
+
+
+def assert_nothing_is_open() -> None:
+    if keys():
+        assert {"permittty no", "disableforwarding yes", "passwordauthentication no"} <= set(on("backup1", TREATMENT).splitlines())
+    if on("client1", "find /etc/systemd/system/*.wants -name 'fleetbackup-*.timer'"):
+        on("backup1", "test -f /srv/borg/client1/config")
 
 
 @contextlib.contextmanager

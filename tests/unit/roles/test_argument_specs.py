@@ -60,7 +60,7 @@ def test_every_list_says_what_it_holds(role):
 def test_every_variable_is_used_and_every_used_one_described(role):
     texts = [path.read_text(encoding="utf-8") for path in role.rglob("*.yml") if path.parent.name in ("tasks", "require", "vars")]
     # the role borg_server reads its own from a dictionary, as it may act for another host
-    used = set(re.findall(rf"(?:(?<=__borg_server\.)|(?<![\w.])){role.name}_\w+", "\n".join(texts))) - FILTERS
+    used = set(re.findall(rf"(?:(?<=__borg_server_settings\.)|(?<![\w.])){role.name}_\w+", "\n".join(texts))) - FILTERS
     assert used == set(options(role))
 
 

@@ -25,7 +25,7 @@ description:
 """
 
 #: These do all their work on the controller.
-CONTROLLER = {"assert", "debug", "fail", "include_tasks", "validate_argument_spec"}
+CONTROLLER = {"assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec"}
 
 
 class CallbackModule(CallbackBase):

@@ -36,7 +36,7 @@ import yaml
 from canaries import Canaries
 
 COLLECTION = "fleetbackup.borg"
-ROLES = ("borgmatic",)
+ROLES = ("borg_server", "borgmatic")
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
-from ansible_collections.fleetbackup.borg.plugins.module_utils._module import HIDDEN, run_module
+from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
 
 
 def main() -> None:
@@ -241,6 +241,9 @@ def main() -> None:
             "host_id": {"type": "str"},
             "umask": {"type": "str", "default": "077"},
         },
+        # Thousands of them cost time in the result and in the journal, and somebody may have given a private key for a
+        # public one.
+        hidden=("clients",),
     )
 
 
@@ -299,12 +302,7 @@ def _assume(pending: set[str], present: Present, difference: Difference, changes
 def _wanted(parameters: dict[str, Any], account: Account, pending: set[str]) -> list[Client]:
     clients = [client for client in parameters["clients"] if client["name"] not in pending]
     serving = Serving(parameters["borg"], parameters["host_id"], parameters["umask"])
-    try:
-        return parse_clients(clients, parameters["directory"] or account.home, serving)
-    finally:
-        # The result repeats the arguments, for -vvv. Thousands of clients cost time there, and somebody may have given a
-        # private key for a public one.
-        parameters["clients"] = HIDDEN
+    return parse_clients(clients, parameters["directory"] or account.home, serving)
 
 
 def _missing(account: Account, file: KeysFile) -> Optional[Failure]:

@@ -22,6 +22,9 @@ TAIL_LINES = 30
 REASON = re.compile(r"(fatal|failed): |E   |ERROR|FAILED |FATAL")
 REASON_LINES = 15
 REASON_LENGTH = 1500
+# What the end of a run repeats of each failed step: often the end is all that is kept of a run.
+SUMMARY_LINES = 3
+SUMMARY_LENGTH = 220
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Report:
         self.logs = logs
         self.passed = 0
         self.failed = 0
+        self._failures: list[str] = []
         self._lock = threading.Lock()
         self._started = time.monotonic()
         logs.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,8 @@ class Report:
                 return
 
     def close(self) -> int:
-        """Print the totals; returns the exit code."""
+        """Print what failed and the totals; returns the exit code."""
+        print(*self._failures, sep="\n", end="\n" if self._failures else "")
         print(f"total {time.monotonic() - self._started:.0f} s, logs in {self.logs}")
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed or not self.passed else 0
@@ -89,12 +94,19 @@ class Report:
             self.passed += outcome.passed
             self.failed += outcome.failed
             print(line, flush=True)
+            if outcome.failed:
+                self._failures.append(line)
             if log:
-                print("\n".join(f"    | {text}" for text in _excerpt(log)) + f"\n    whole log: {log}", flush=True)
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+                print("\n".join(f"    | {text}" for text in _excerpt(lines)) + f"\n    whole log: {log}", flush=True)
+                self._failures += [f"    | {text[:SUMMARY_LENGTH]}" for text in (_reasons(lines) or lines)[-SUMMARY_LINES:]]
 
 
-def _excerpt(log: Path) -> list[str]:
+def _excerpt(lines: list[str]) -> list[str]:
     """The end of a log, and before it the lines above that tell what went wrong."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    reasons = [line[:REASON_LENGTH] for line in lines[:-TAIL_LINES] if REASON.match(line)]
+    reasons = [line[:REASON_LENGTH] for line in _reasons(lines[:-TAIL_LINES])]
     return [*reasons[:REASON_LINES], *(["…"] if reasons else []), *lines[-TAIL_LINES:]]
+
+
+def _reasons(lines: list[str]) -> list[str]:
+    return [line for line in lines if REASON.match(line)]

@@ -96,11 +96,11 @@ def provisioning(variables: dict) -> Attack:
     def attack(fleet: Fleet) -> list[str]:
         key = intruder(fleet)
         before = fleet.seen()
-        said = json.dumps(variables).replace("INTRUDER", key)
-        command = ["ansible-playbook", "--inventory", str(INVENTORY), "fleetbackup.borg.server", "--extra-vars", said]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        refused = '"error": "invalid_argument"' in ran.stdout and "Traceback" not in ran.stdout + ran.stderr
-        return [*([] if refused else ["was not refused"]), *differing(before, fleet.files()), *fleet.attack(as_intruder(WANTED))]
+        given = json.dumps(variables).replace("INTRUDER", key)
+        command = ["ansible-playbook", "--inventory", str(INVENTORY), "fleetbackup.borg.server", "--extra-vars", given]
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+        refused = '"error": "invalid_argument"' in said and "Traceback" not in said
+        return [*([] if refused else [f"was not refused: {said[-1500:]}"]), *differing(before, fleet.files()), *fleet.attack(as_intruder(WANTED))]
     return attack
 
 

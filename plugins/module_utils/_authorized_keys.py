@@ -142,14 +142,11 @@ def parse_clients(given: Sequence[Mapping[str, Any]], directory: str, serving: S
     serving.check()
     base = _checked_directory(directory)
     clients: dict[str, Client] = {}
-    owners: dict[PublicKey, str] = {}
     for about in given:
         client = _client(about, base, serving)
         if client.name in clients:
             _reject("clients", client.name, "is there twice; give one entry with all of its keys and repositories")
         clients[client.name] = client
-        for key in client.keys:
-            _claim(owners, key, client.name)
     return [clients[name] for name in sorted(clients)]
 
 
@@ -208,24 +205,20 @@ def render(clients: Sequence[Client], retained: Mapping[str, Sequence[str]]) -> 
     return "\n".join([HEADER, *(line for name in sorted(lines) for line in lines[name]), ""])
 
 
-def check_retained(clients: Sequence[Client], present: Present, retained: Sequence[str]) -> None:
+def check_retained(present: Present, retained: Sequence[str]) -> None:
     """Refuse lines that must not stay.
 
     :param retained: names of clients whose lines stay as they are.
-    :raises Failure: ``unsafe``: a line that is not as we write it; ``invalid_argument``: a key that two clients have.
+    :raises Failure: ``unsafe``: a line that is not as we write it.
     """
-    owners = {key: client.name for client in clients for key in client.keys}
     for name in retained:
         if name not in present.clients:
             numbers = ", ".join(map(str, present.numbers[name]))
             raise Failure(
                 "unsafe",
-                f"retain: the lines of {name} (line {numbers}) are not as this module writes them, so they may let it"
-                f" in"
+                f"retain: the lines of {name} (line {numbers}) are not as this module writes them, so they may let it in"
                 " without a restriction. Give the client in clients, or leave it out of retain.",
             )
-        for key in present.clients[name].keys:
-            _claim(owners, key, name)
 
 
 # --- reading what a user says ------------------------------------------------------------------------------------
@@ -338,17 +331,6 @@ def _check_printable(parameter: str, value: str, example: str) -> None:
         _reject(parameter, value, f"is empty; {example}")
     if not value.isprintable():
         _reject(parameter, value, f"holds a character that can't be printed, such as the end of a line; {example}")
-
-
-def _claim(owners: dict[PublicKey, str], key: PublicKey, name: str) -> None:
-    other = owners.setdefault(key, name)
-    if other != name:
-        raise Failure(
-            "invalid_argument",
-            f"clients, {name}, public_keys: {key.fingerprint} is the key of {other} too, and sshd would take both for"
-            f" the one"
-            " that comes first. Was one machine cloned from the other? Make a new pair there (ssh-keygen -t ed25519).",
-        )
 
 
 def _reject(parameter: str, value: str, reason: str) -> NoReturn:

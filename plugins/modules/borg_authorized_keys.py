@@ -93,6 +93,19 @@ options:
     type: list
     elements: str
     default: []
+  contested:
+    description:
+      - What to do where two clients claim the same key, or the same repository or one within the other's. With V(fail) nothing
+        is changed. With V(retain) these two keep the lines that they have, or are not let in, and everybody else is served; a
+        warning says why. That way no client can keep a whole fleet out with a key that it copied.
+    type: str
+    choices: [fail, retain]
+    default: fail
+  allow_shared_repositories:
+    description:
+      - Whether several clients may have the same repository. Each of them can then spoil what the others stored.
+    type: bool
+    default: false
   exclusive:
     description:
       - Whether lines that are not this module's, comments included, are removed. Otherwise they make it fail.
@@ -180,8 +193,14 @@ removed:
   type: list
   elements: str
   sample: []
+contested:
+  description: The names of those that were not served because two claim the same, sorted. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 retained:
-  description: The names of those whose lines stayed because of O(retain). Predicted in check mode.
+  description: The names of those whose lines stayed because of O(retain) or O(contested). Predicted in check mode.
   returned: success
   type: list
   elements: str
@@ -208,6 +227,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys 
     render,
 )
 from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile
+from ansible_collections.fleetbackup.borg.plugins.module_utils._claims import contests
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
@@ -236,6 +256,8 @@ def main() -> None:
                 },
             },
             "retain": {"type": "list", "elements": "str", "default": []},
+            "contested": {"type": "str", "choices": ["fail", "retain"], "default": "fail"},
+            "allow_shared_repositories": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
             "borg": {"type": "str", "default": "borg"},
             "host_id": {"type": "str"},
@@ -263,9 +285,11 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     present = read(file.text, wanted)
     if present.foreign and not parameters["exclusive"]:
         raise _foreign(path, present)
+    contested = _contested(module, wanted, present, {*parameters["retain"], *pending})
+    wanted = [client for client in wanted if client.name not in contested]
     given = {client.name for client in wanted}
-    retained = sorted({*parameters["retain"], *pending} - given & {*present.lines})
-    check_retained(wanted, present, retained)
+    retained = sorted({*parameters["retain"], *pending, *contested} - given & {*present.lines})
+    check_retained(present, retained)
     text = render(wanted, {name: present.lines[name] for name in retained})
     difference = Difference()
     file.compare(difference)
@@ -282,8 +306,21 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         "path": path,
         "clients": sorted({*given, *retained, *pending}),
         **changes,
+        "contested": sorted(contested),
         "retained": [name for name in retained if name not in pending],
     }
+
+
+def _contested(module: AnsibleModule, wanted: list[Client], present: Present, retained: set[str]) -> set[str]:
+    """The names of the clients given that must not be served."""
+    given = {client.name for client in wanted}
+    stay = [present.clients[name] for name in sorted(retained - given) if name in present.clients]
+    found = contests([*wanted, *stay], shared=module.params["allow_shared_repositories"])
+    if found and module.params["contested"] == "fail":
+        raise Failure("invalid_argument", found[0].reason)
+    for contest in found:
+        module.warn(f"Not served: {', '.join(contest.names)}. {contest.reason}")
+    return given & {name for contest in found for name in contest.names}
 
 
 def _pending(parameters: dict[str, Any]) -> set[str]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _sshd, _sshd_config
@@ -11,6 +13,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._process import Completed
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd import Service, Sshd, host_keys, ports
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd_config import (
+    Setting,
     Treatment,
     files,
     overriding,
@@ -19,6 +22,9 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd_config impo
 )
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGqXfCZDnAcrmtPRmNXxdCVPuz4GvfMsh0S8uPp8ntKj"
+
+
+RECORDED = Path(__file__).parent / "recorded_sshd"
 
 
 @pytest.fixture(name="etc")
@@ -41,7 +47,7 @@ def test_the_drop_in():
     assert lines[1] == "Match User borg"
     assert lines[-2:] == ["Match all", ""]
     for line in ("AuthenticationMethods publickey", "DisableForwarding yes", "PermitTTY no", "PermitUserRC no", "X11Forwarding no",
-                 "AuthorizedKeysFile .ssh/authorized_keys", "AuthorizedKeysCommand none", "TrustedUserCAKeys none",
+                 "AuthorizedKeysFile .ssh/authorized_keys", "AuthorizedKeysCommand none", "TrustedUserCAKeys none", "AcceptEnv LANG LC_*",
                  "ClientAliveInterval 30", "ClientAliveCountMax 10"):
         assert f"    {line}" in lines
 
@@ -68,6 +74,20 @@ def test_what_is_in_force():
     assert treatment().ineffective({**effective, "authorizedkeysfile": [".ssh/authorized_keys .ssh/authorized_keys2"]})
     del effective["forcecommand"]
     assert treatment().ineffective(effective) == {"ForceCommand": "not known"}
+
+
+@pytest.mark.parametrize("name", ["present-debian12", "present-debian13", "lists-debian12", "lists-debian13"])
+def test_what_real_ones_print(name):
+    effective = parse_effective((RECORDED / f"{name}.txt").read_text())
+    assert treatment().ineffective(effective) == {}
+    assert treatment(interval=31).ineffective(effective) == {"ClientAliveInterval": "30"}
+
+
+def test_what_clients_say_of_their_environment():
+    effective = parse_effective((RECORDED / "present-debian13.txt").read_text())
+    assert treatment().ineffective({**effective, "acceptenv": ["LC_*", "LANG", "LC_*"]}) == {}
+    assert treatment().ineffective({**effective, "acceptenv": ["LD_*", "LANG", "LC_*"]}) == {"AcceptEnv": "LANG LC_* LD_*"}
+    assert treatment().ineffective({**effective, "acceptenv": ["*"]}) == {"AcceptEnv": "*"}
 
 
 def test_what_sshd_prints():
@@ -108,6 +128,47 @@ def test_what_overrides(etc):
     (etc / "d/zz.conf").write_text("Match User borg\nPermitTTY yes\n")
     (found,) = overriding(f"{etc}/d/fleetbackup-borg.conf", ["PermitTTY", "ForceCommand"])
     assert (found.path, found.number, found.condition) == (f"{etc}/d/10-a.conf", 3, "Group staff")
+
+
+def test_what_counts_wherever_it_stands(etc):
+    (etc / "d/zz.conf").write_text("Match Address 10.0.0.0/8\nPermitTTY yes\nAcceptEnv LD_*\n")
+    (found,) = overriding(f"{etc}/d/fleetbackup-borg.conf", ["PermitTTY", "AcceptEnv"])
+    assert (found.path, found.number, found.value) == (f"{etc}/d/zz.conf", 3, "LD_*")
+
+
+def test_what_is_included_under_a_condition(etc):
+    (etc / "sshd_config").write_text("Match Address 10.0.0.0/8\nInclude e.conf d/*.conf\nMatch all\nInclude d/*.conf\n")
+    (etc / "e.conf").write_text('PermitTTY yes\nMatch Group "domain users"  # some\nPermitTTY yes\nMatch all\nPermitTTY yes\n')
+    (etc / "d/zz.conf").write_text("PermitTTY yes\n")
+    found = overriding(f"{etc}/d/fleetbackup-borg.conf", ["PermitTTY"])
+    outer = "Address 10.0.0.0/8"
+    assert [(setting.path, setting.number, setting.condition) for setting in found] == [
+        (f"{etc}/e.conf", 1, outer),
+        (f"{etc}/e.conf", 3, f'{outer} Group "domain users"'),
+        (f"{etc}/e.conf", 5, outer),
+        (f"{etc}/d/zz.conf", 1, outer),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "account"),
+    [
+        (None, None),
+        ("User borg", None),
+        ("user=!borg,* Group staff", None),
+        ("invalid-user", None),
+        ("Version OpenSSH_10*", None),
+        ("Address 10.0.0.0/8", "all"),
+        ("RDomain *", "all"),
+        ("Host *.example LocalPort 22", "all"),
+        ("User !borg,* Address 10.0.0.0/8", "User !borg,*"),
+        ("LocalAddress=10.0.0.1 User=borg", "User borg"),
+        ('Address "10.0.0.1" Group "domain users",x User borg', 'Group "domain users",x User borg'),
+        ("invalid-user Host x", "invalid-user"),
+    ],
+)
+def test_what_a_condition_asks_of_the_account(condition, account):
+    assert Setting("x", 1, "permittty", "yes", condition).asked_of_account == account
 
 
 def test_the_files(etc):
@@ -152,6 +213,68 @@ def test_a_drop_in_that_something_overrides(etc, monkeypatch):
     assert caught.value.error == "unsafe"
     assert "PermitTTY would be 'yes', not 'no'" in caught.value.msg
     assert f"{etc}/d/10-a.conf line 2 (Match Group staff) sets permittty yes" in caught.value.msg
+
+
+class Recorded:
+    """An sshd that answers what a real one has, with what the first file it is given says for Match all or User borg."""
+
+    def __init__(self, monkeypatch):
+        self.asked = []
+        monkeypatch.setattr(_sshd, "run", self.run)
+
+    def run(self, argv, **_how):
+        printed = (RECORDED / "present-debian13.txt").read_text() if "-T" in argv else ""
+        text = Path(argv[argv.index("-f") + 1]).read_text()
+        if text.startswith("Include /") and "/block\n" in text:
+            condition, line = Path(text.split()[1]).read_text().splitlines()
+            self.asked.append((condition, line))
+            keyword, _blank, value = line.partition(" ")
+            if condition in ("Match all", "Match User borg"):
+                kept = [known for known in printed.splitlines() if keyword == "acceptenv" or not known.startswith(f"{keyword} ")]
+                printed = "\n".join([f"{keyword} {value.lower() if keyword != 'acceptenv' else value}", *kept])
+        return Completed(tuple(argv), 0, printed, "")
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ("Match Address 10.0.0.0/8\nPermitTTY yes", "10-a.conf line 2 (Match Address 10.0.0.0/8) sets permittty yes"),
+        ("Match LocalPort 2222 User borg\n\nForceCommand /bin/sh", "line 3 (Match LocalPort 2222 User borg) sets forcecommand /bin/sh"),
+        ("Match RDomain x\nAcceptEnv LD_*", "AcceptEnv would be 'LANG LC_* LD_*', not 'LANG LC_*'"),
+        ("Match Host x\nPermitTTY NO\nAcceptEnv LANG\nBanner x", None),
+        ("Match Host x User !borg,*\nPermitTTY yes", None),
+        ("Match User other\nPermitTTY yes", None),
+    ],
+)
+def test_a_block_for_some_connections(etc, monkeypatch, block, says):
+    (etc / "d/10-a.conf").write_text(f"{block}\n")
+    recorded = Recorded(monkeypatch)
+    try:
+        Sshd("/usr/sbin/sshd").judge(f"{etc}/d/a.conf", "x", treatment())
+    except Failure as failure:
+        assert failure.error == "unsafe"
+        assert says is not None
+        assert says in failure.msg
+        assert "Match User !borg,*" in failure.msg
+    else:
+        assert says is None
+    assert bool(recorded.asked) == ("User other" not in block)
+
+
+def test_all_such_blocks_are_named(etc, monkeypatch):
+    (etc / "d/10-a.conf").write_text("Match Host x\nPermitTTY yes\nMatch Address 10.0.0.0/8\nX11Forwarding yes\n")
+    Recorded(monkeypatch)
+    with pytest.raises(Failure) as caught:
+        Sshd("/usr/sbin/sshd").judge(f"{etc}/d/a.conf", "x", treatment())
+    for part in ("PermitTTY would be 'yes'", "X11Forwarding would be 'yes'", "line 2 (Match Host x)", "line 4 (Match Address 10.0.0.0/8)"):
+        assert part in caught.value.msg
+
+
+def test_what_goes_is_not_judged(etc, monkeypatch):
+    (etc / "d/10-a.conf").write_text("Match Address 10.0.0.0/8\nPermitTTY yes\n")
+    recorded = Recorded(monkeypatch)
+    Sshd("/usr/sbin/sshd").judge(f"{etc}/d/a.conf", None, treatment())
+    assert recorded.asked == []
 
 
 def test_a_configuration_that_sshd_rejects(etc, monkeypatch):

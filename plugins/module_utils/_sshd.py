@@ -17,6 +17,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._process import f
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_keys import PublicKey
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd_config import (
     MAIN,
+    Setting,
     Treatment,
     files,
     overriding,
@@ -81,17 +82,35 @@ class Sshd:
                     f" {os.path.dirname(path)}/*.conf' to it,"
                     " before its first Match.",
                 )
-            for name, content in ((trial, main if replaced is None else replaced), (drop_in, text or "")):
-                with open(name, "w", encoding="utf-8", errors="surrogateescape") as file:
-                    file.write(content)
+            _write(trial, main if replaced is None else replaced)
+            _write(drop_in, text or "")
             names = {trial: MAIN, drop_in: path}
             self._run(["-t", "-f", trial], names)
-            connection = f"user={treatment.user},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22"
-            effective = parse_effective(self._run(["-T", "-f", trial, "-C", connection], names))
-        ineffective = treatment.ineffective(effective) if text is not None else {}
-        if ineffective:
-            _tell_overriding(path, treatment, ineffective)
+            effective = self._effective(trial, treatment.user, names)
+            if text is not None:
+                ineffective = treatment.ineffective(effective)
+                if ineffective:
+                    _tell_overriding(path, treatment, ineffective, overriding(path, list(ineffective)))
+                self._judge_other_connections(path, treatment, trial, names)
         return effective
+
+    def _judge_other_connections(self, path: str, treatment: Treatment, trial: str, names: Mapping[str, str]) -> None:
+        """The same for all others: sshd is asked what would be in force if whatever a block asks of a connection were so."""
+        ineffective: dict[str, str] = {}
+        found = []
+        beside = os.path.dirname(trial)
+        _write(f"{beside}/both", f"Include {beside}/block\nInclude {trial}\n")
+        for setting in overriding(path, list(treatment.settings)):
+            condition = setting.asked_of_account
+            if condition is None:
+                continue
+            _write(f"{beside}/block", f"Match {condition}\n{setting.keyword} {setting.value}\n")
+            differing = treatment.ineffective(self._effective(f"{beside}/both", treatment.user, names))
+            if differing:
+                ineffective.update(differing)
+                found.append(setting)
+        if found:
+            _tell_overriding(path, treatment, ineffective, found)
 
     def service(self) -> Optional[Service]:
         """The one that systemd runs; None where there is no systemd, or it knows none."""
@@ -122,6 +141,10 @@ class Sshd:
                 stderr=done.stderr,
             )
         _await(ports(effective))
+
+    def _effective(self, configuration: str, user: str, names: Mapping[str, str]) -> dict[str, list[str]]:
+        connection = f"user={user},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22"
+        return parse_effective(self._run(["-T", "-f", configuration, "-C", connection], names))
 
     def _run(self, arguments: list[str], names: Mapping[str, str]) -> str:
         done = run([self.program, *arguments], timeout=_TIMEOUT)
@@ -171,20 +194,27 @@ def host_keys(effective: Mapping[str, Sequence[str]]) -> list[str]:
     return sorted(found)
 
 
-def _tell_overriding(path: str, treatment: Treatment, ineffective: Mapping[str, str]) -> NoReturn:
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def _tell_overriding(
+    path: str, treatment: Treatment, ineffective: Mapping[str, str], settings: Sequence[Setting]
+) -> NoReturn:
     wanted = treatment.settings
     facts = "; ".join(
         f"{keyword} would be {value!r}, not {wanted[keyword]!r}" for keyword, value in ineffective.items()
     )
     earlier = "; ".join(
         f"{found.path} line {found.number} (Match {found.condition}) sets {found.keyword} {found.value}"
-        for found in overriding(path, list(ineffective))
+        for found in settings
     )
     raise Failure(
         "unsafe",
-        f"sshd would treat {treatment.user} otherwise than {path} says: {facts}. What comes first counts:"
-        f" {earlier or 'see sshd -T and what stands before its Include'}. Take it out, or exclude the account from it:"
-        f" Match User !{treatment.user},*.",
+        f"sshd would treat {treatment.user} otherwise than {path} says: {facts}. What comes first counts (of"
+        f" AcceptEnv, all): {earlier or 'see sshd -T and what stands before its Include'}. Take it out, or exclude the"
+        f" account from it: Match User !{treatment.user},*.",
     )
 
 

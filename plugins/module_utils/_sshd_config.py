@@ -35,7 +35,14 @@ _SETTINGS = {
     "X11Forwarding": "no",
     "PermitTTY": "no",
     "PermitUserRC": "no",
+    # replaces what counts for all; what other blocks say is added to it
+    "AcceptEnv": "LANG LC_*",
 }
+#: Of these all settings count, in small letters; of all others the first.
+_COLLECTED = ("acceptenv",)
+#: What a Match can ask of an account, or of sshd itself. All else it asks of the connection.
+_CONSTANT = ("user", "group", "version")
+_WITHOUT_PATTERN = ("invalid-user",)
 # No pattern: it would match other accounts too.
 _USER = r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z"
 _LINE = r"\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*?)\s*\Z"
@@ -79,14 +86,15 @@ class Treatment(NamedTuple):
 
         :param effective: as :func:`parse_effective` gives it.
         """
-        found = {keyword: " ".join(effective.get(keyword.lower(), ("not known",))) for keyword in self.settings}
+        values = {keyword: set(effective.get(keyword.lower(), ("not known",))) for keyword in self.settings}
+        found = {keyword: " ".join(sorted(each)) for keyword, each in values.items()}
         return {keyword: value for keyword, value in found.items() if value != self.settings[keyword]}
 
 
 class Setting(NamedTuple):
     """One line of a configuration.
 
-    :ivar condition: of the Match block that it stands in.
+    :ivar condition: of the Match blocks that it stands in, or that include its file.
     """
 
     path: str
@@ -94,6 +102,22 @@ class Setting(NamedTuple):
     keyword: str
     value: str
     condition: Optional[str]
+
+    @property
+    def asked_of_account(self) -> Optional[str]:
+        """The condition without what it asks of the connection; None where it asks nothing of that."""
+        kept = []
+        is_whole = True
+        words = iter(re.findall(r'(?:"[^"]*"|[^\s="])+', self.condition or ""))
+        for criterion in words:
+            if criterion.lower() in _WITHOUT_PATTERN:
+                kept.append(criterion)
+            elif criterion.lower() in _CONSTANT:
+                kept += [criterion, next(words, "")]
+            else:
+                next(words, "")
+                is_whole = False
+        return None if is_whole else " ".join(kept) or "all"
 
 
 def parse_effective(text: str) -> dict[str, list[str]]:
@@ -128,16 +152,16 @@ def replace_drop_in(main: str, path: str, by: Optional[str]) -> Optional[str]:
 
 
 def overriding(path: str, keywords: Sequence[str]) -> list[Setting]:
-    """What stands before a drop-in under a condition and sets the same: for sshd the first one counts.
+    """What sets the same as a drop-in under a condition, and counts for sshd because it stands before it, or anywhere.
 
     :raises OSError: a file of the configuration cannot be read.
     """
     wanted = {keyword.lower() for keyword in keywords}
     found = []
     for setting in _walk(MAIN, path):
-        if setting.path == path:
-            break
-        if setting.condition is not None and setting.keyword in wanted:
+        if setting.path == path and setting.condition is None:
+            wanted.intersection_update(_COLLECTED)
+        elif setting.condition is not None and setting.keyword in wanted:
             found.append(setting)
     return found
 
@@ -154,35 +178,37 @@ def files() -> list[str]:
     return [path for path in found if os.path.exists(path)]
 
 
-def _settings(text: str, path: str) -> Iterator[Setting]:
-    condition: Optional[str] = None
+def _settings(text: str, path: str, outer: Optional[str] = None) -> Iterator[Setting]:
+    """:param outer: the condition under which the file is included."""
+    condition = outer
     for number, line in enumerate(text.split("\n"), start=1):
         match = re.match(_LINE, line)
         if match is None:
             continue
-        keyword, value = match.group(1).lower(), re.sub(r'\s#.*|"', "", match.group(2)).strip()
+        keyword, value = match.group(1).lower(), re.sub(r"\s#.*", "", match.group(2)).strip()
         if keyword == "match":
-            condition = None if value.lower() == "all" else value
-        yield Setting(path, number, keyword, value, condition)
+            condition = outer if value.lower() == "all" else f"{outer or ''} {value}".strip()
+        yield Setting(path, number, keyword, value.replace('"', ""), condition)
 
 
-def _walk(path: str, beside: str = "", depth: int = 0) -> Iterator[Setting]:
+def _walk(path: str, beside: str = "", depth: int = 0, condition: Optional[str] = None) -> Iterator[Setting]:
     """Every line in the order in which sshd reads it.
 
     :param beside: a drop-in to name in its place, whether it exists or not.
+    :param condition: under which the file is included.
     """
     if path == beside:
-        yield Setting(path, 0, "", "", None)
+        yield Setting(path, 0, "", "", condition)
         return
     if depth > 16:  # sshd's own limit
         return
     with open(path, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    for setting in _settings(text, path):
+    for setting in _settings(text, path, condition):
         yield setting
         if setting.keyword == "include":
             for included in _included(setting.value.split(), beside):
-                yield from _walk(included, beside, depth + 1)
+                yield from _walk(included, beside, depth + 1, setting.condition)
 
 
 def _included(patterns: Sequence[str], beside: str) -> list[str]:

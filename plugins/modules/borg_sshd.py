@@ -12,9 +12,13 @@ short_description: Have sshd give an account's clients nothing but their forced 
 version_added: 0.1.0
 description:
   - Ensures that this machine's sshd lets one account in with public keys only, without passwords, forwarding, terminals
-    and files that run at login, whatever it does for others. It is the second line behind the options of each key.
+    and files that run at login, whatever it does for others. Of their environment, clients can set C(LANG) and C(LC_*)
+    only. It is the second line behind the options of each key.
   - The settings are a file of their own, a C(Match) block. What sshd then makes of its whole configuration is asked
-    before anything changes. Where an earlier setting would win, this module fails and names it.
+    before anything changes. Where another setting would win, be it for connections from or to some addresses or ports
+    only, this module fails with C(unsafe) and names it.
+  - Where the account could not log in at all, because of C(AllowUsers), C(DenyUsers), C(AllowGroups) or C(DenyGroups),
+    or because it is locked and C(UsePAM) is off, it fails with C(drift) before anything changes.
   - The running sshd is compared too. One that is older than its configuration is reloaded, so that a run that was
     killed halfway is repaired by the next.
 extends_documentation_fragment:
@@ -54,6 +58,9 @@ requirements:
   - systemd, for the running sshd to be reloaded
 notes:
   - Connections that are open go on as they are.
+  - A C(Match) block with a condition on the connection (C(Address), C(Host), C(LocalAddress), C(LocalPort), C(RDomain))
+    is judged as if every connection met that.
+  - A pattern C(USER@HOST) in C(AllowUsers) counts as letting the account in, for it does from somewhere.
   - On failure this module returns C(msg), C(error) (a word to decide on), C(reason), C(retryable), C(rc), C(msgid),
     C(cmd) and C(stderr).
 seealso:
@@ -94,7 +101,8 @@ ports:
   elements: int
   sample: [22]
 assumed:
-  description: Whether check mode could not know, because an earlier step was not executed (sshd is not installed yet).
+  description: Whether check mode could not know, because an earlier step was not executed (sshd is not installed, or
+    there is no such account, so that its groups are not known).
   returned: success
   type: bool
   sample: false
@@ -110,6 +118,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd import Sshd, host_keys, ports
+from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd_account import Account
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sshd_config import DIRECTORY, Treatment
 
 
@@ -141,7 +150,13 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     sshd = Sshd.find()
     if sshd is None:
         return _without(module, file, difference)
+    account = Account.find(treatment.user)
+    assumed = file.text is not None and account.groups is None
+    if assumed and not module.check_mode:
+        raise Failure("invalid_argument", f"user: there is no account {account.name}; create it first.")
     effective = sshd.judge(path, file.text, treatment)
+    if file.text is not None:
+        account.check(effective)
     write = file.compare(difference)
     if file.text is not None and not os.path.isdir(os.path.dirname(path)):
         raise Failure("parent_missing", f"path: {os.path.dirname(path)} does not exist; create it first.")
@@ -156,8 +171,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         if service is not None and service.since is not None:
             sshd.reload(service, effective)
     return {
-        "changed": difference.changed,
-        "assumed": False,
+        "changed": difference.changed or assumed,
+        "assumed": assumed,
         "diff": difference.as_diff(),
         "path": path,
         "host_keys": host_keys(effective),

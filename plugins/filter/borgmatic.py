@@ -34,6 +34,7 @@ class FilterModule:
             "borgmatic_record": _telling(fleet.record),
             "borgmatic_repositories": _telling(repositories),
             "borgmatic_repository": _telling(repository),
+            "borgmatic_represented": _telling(fleet.represented),
             "borgmatic_schedules": _telling(schedules),
             "borgmatic_server_problems": _telling(fleet.problems),
             "borgmatic_unknown_variables": _telling(plan.unknown_variables),

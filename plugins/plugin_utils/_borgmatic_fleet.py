@@ -10,6 +10,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils._client_keys import client_key
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
@@ -38,7 +39,7 @@ class Destination(NamedTuple):
     :ivar identity_file: the private key for it; None for the client's own.
     :ivar account: the account that the inventory has on it; None for a server that somebody else runs.
     :ivar append_only: whether its clients can only add, unless their repositories say otherwise.
-    :ivar seen: whether this run has set it up already.
+    :ivar met: the names of the clients that it has let in during this run.
     :ivar own_ssh: whether the user said how ssh is called, so that keys are none of our business.
     """
 
@@ -49,7 +50,7 @@ class Destination(NamedTuple):
     identity_file: Optional[str]
     account: Optional[str]
     append_only: bool
-    seen: bool
+    met: list[str]
     own_ssh: bool
 
     @property
@@ -97,17 +98,18 @@ def destinations(
         if own_ssh and not name:
             continue
         variables: Mapping[str, Any] = host_variables[name] if name and name in host_variables else {}
+        published = variables.get("__borg_server_published", {})
         port = remote.location.port or SSH_PORT
         known = found.get((remote.host, port))
         found[remote.host, port] = Destination(
             host=remote.host,
             port=port,
             inventory_name=name,
-            host_keys=about.get("host_keys") or variables.get("__borg_server_published", {}).get("host_keys"),
+            host_keys=about.get("host_keys") or published.get("host_keys"),
             identity_file=about.get("identity_file"),
             account=variables.get("borg_server_user", SERVER_ACCOUNT) if name else None,
             append_only=bool(name) and boolean(variables.get("borg_server_append_only", SERVER_APPEND_ONLY)),
-            seen="__borg_server_published" in variables,
+            met=list(published.get("clients", ())),
             own_ssh=own_ssh and (known is None or known.own_ssh),
         )
     return list(found.values())
@@ -167,9 +169,12 @@ def record(
 
     :param identities: what borg_ssh_identity returned as ``servers``.
     :param placeholders: the values of borg's placeholders on the client.
-    :raises Failure: ``invalid_argument`` where one server would have to treat one client in two ways.
+    :raises Failure: ``invalid_argument`` where one server would have to treat one client in two ways, or what the client gives
+        for its public key is none.
     """
     keys = {(identity["host"], identity["port"]): identity["public_key"] for identity in identities}
+    for key in filter(None, keys.values()):
+        client_key(key, "public_key")
     result: dict[str, Optional[dict[str, Any]]] = {}
     for place in places:
         server = place["inventory_name"]
@@ -227,6 +232,21 @@ def authorised(
     for client in clients:
         client["storage_quota"] = client.get("storage_quota") or storage_quota or None
     return {"clients": clients, "retain": retained}
+
+
+def represented(
+    host_variables: Mapping[str, Mapping[str, Any]], unmet: Sequence[str], batch: Sequence[str], name: str
+) -> list[str]:
+    """Of the servers that have not heard of a client, those that it tells, for itself and all others: nobody before it in the batch has to.
+
+    :param unmet: the servers.
+    :param batch: the names of the clients that a play is at.
+    :param name: the client's.
+    """
+    def first(server: str) -> Optional[str]:
+        return next((host for host in batch if server in host_variables[host].get("__borgmatic_unmet", ())), None)
+
+    return [server for server in unmet if first(server) == name]
 
 
 def settings(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from machines import MACHINES, SCENARIO, TREATMENT, key_file, keys, on, renew, state
+from machines import KEYS, MACHINES, SCENARIO, TREATMENT, key_file, keys, on, renew, state
 from runs import CLIENT, SECRET, SERVER, SITE, Controller, Run
 
 CONFIG = "/etc/borgmatic.d/system.yaml"
@@ -102,6 +102,63 @@ def test_a_client_that_fails_and_one_that_is_down_stop_no_other(controller: Cont
     assert key_file() == before and on("client1", f"cat {CONFIG}") == config
 
 
+def test_a_server_that_is_down_stops_no_client_of_another(controller: Controller, before: str) -> None:
+    down = {"borg_servers": {"hosts": {"backup2": {"ansible_host": "client3", "ansible_port": 1}}}}
+    both = {"repositories": [{"path": f"ssh://borg@{server}/./client1", "label": server} for server in ("backup1", "backup2")]}
+    run = controller.run(SITE, more={**clients(client1=both, client3={}), **down})
+    assert run.rc != 0 and {result.host for result in run.bad if result.outcome == "failed"} == {"client1"}, run.output
+    assert "backup2" in next(result.message for result in run.bad if result.outcome == "failed"), run.bad
+    assert not {result.host for result in run.results if result.changed} & {"backup1", "client2", "client3"}, run.output
+    scheduled = {result.host for result in run.results if result.task.endswith("Schedule the backups")}
+    assert scheduled == {"client2", "client3"}, run.output
+    assert key_file() == before
+
+
+def test_what_changes_for_a_client_reaches_the_server_that_the_run_does_not_see(controller: Controller, before: str) -> None:
+    limited = {"repositories": [{"path": "ssh://borg@backup1/./client1", "label": "backup1", "storage_quota": "500M"}]}
+    run = controller.run(CLIENT, "--limit=client1", more=clients(client1=limited, client3={}))
+    assert run.rc == 0, run.output
+    assert [line for line in keys() if "--storage-quota 500M" in line] == [line for line in keys() if line.endswith(":client1")]
+    run = controller.run(CLIENT, "--limit=client1", more=clients(client3={}))
+    assert run.rc == 0 and key_file() == before, run.output
+
+
+def test_every_batch_is_let_in(controller: Controller, before: str) -> None:
+    on("backup1", f"sed -i /fleetbackup:/d {KEYS}")
+    run = controller.run(CLIENT, "--extra-vars=fleetbackup_serial=1", more=clients(client3={}))
+    assert run.rc == 0 and key_file() == before, run.output
+
+
+OTHERS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr"
+HOSTNAME = {"repositories": [{"path": "ssh://borg@backup1/./{hostname}", "label": "backup1"}]}
+#: What a client in the wrong hands may answer, what the inventory says of it, and what the run says.
+LIES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "another record": ({"ansible_facts": {"__borgmatic_published": {"backup1": {
+        "public_keys": [OTHERS_KEY], "repositories": ["client2"], "append_only": False, "storage_quota": None}}}}, {}, "bear names of our variables"),
+    "another configuration": ({"ansible_facts": {"borgmatic_configs": [], "borg_server_append_only": False}}, {}, "bear names of our variables"),
+    "another host name": ({"ansible_facts": {"ansible_hostname": "client2"}}, HOSTNAME, "calls itself"),
+    "no key": ({"public_key": f"{OTHERS_KEY}\n{OTHERS_KEY}"}, {}, "public_key"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_client_that_lies_gets_nothing_and_stops_nobody(controller: Controller, before: str, lie: str) -> None:
+    answer, variables, said = LIES[lie]
+    with lying("client1", answer) as interpreter:
+        run = controller.run(SITE, more=clients(client1={"ansible_python_interpreter": interpreter, **variables}, client3={}))
+    assert {result.host for result in run.bad} == {"client1"} and said in run.bad[0].message, run.output
+    assert run.converged == {"backup1", "client2", "client3"}, run.output
+    assert key_file() == before
+
+
+def test_a_client_that_claims_anothers_key_keeps_nobody_out(controller: Controller, before: str) -> None:
+    copied = next(" ".join(line.split()[-3:-1]) for line in keys() if line.endswith(":client2"))
+    with lying("client1", {"public_key": copied}) as interpreter:
+        run = controller.run(SITE, more=clients(client1={"ansible_python_interpreter": interpreter}, client3={}))
+    assert run.rc == 0 and "client1, client2" in run.output and "is the key of client1 too" in run.output, run.output
+    assert key_file() == before
+
+
 def test_who_leaves_the_group_loses_its_key_and_nobody_else(controller: Controller) -> None:
     lines = keys()
     run = controller.run(SERVER)
@@ -137,6 +194,24 @@ def assert_nothing_is_open() -> None:
         assert {"permittty no", "disableforwarding yes", "passwordauthentication no"} <= set(on("backup1", TREATMENT).splitlines())
     if on("client1", "find /etc/systemd/system/*.wants -name 'fleetbackup-*.timer'"):
         on("backup1", "test -f /srv/borg/client1/config")
+
+
+@contextlib.contextmanager
+def lying(client: str, answer: dict[str, Any]) -> Iterator[str]:
+    """Whatever Ansible asks of the client, it answers with some facts and keys of its own."""
+    interpreter = "/usr/local/bin/lying-python"
+    program = "\n".join([
+        "#!/usr/bin/python3", "import json, subprocess, sys", f"lie = {answer!r}",
+        "said = json.loads(subprocess.run(['/usr/bin/python3', *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE).stdout)",
+        "said.setdefault('ansible_facts', {}).update(lie.get('ansible_facts', {}))",
+        "for server in said.get('servers', []): server.update({name: value for name, value in lie.items() if name in server})",
+        "print(json.dumps(said))",
+    ])
+    on(client, f"cat >{interpreter} <<'END'\n{program}\nEND\nchmod 755 {interpreter}")
+    try:
+        yield interpreter
+    finally:
+        on(client, f"rm {interpreter}")
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ SECRET = re.compile(
 )
 #: What takes the secrets out of the list of configurations.
 PUBLIC = re.compile(r"borgmatic_files\b|borgmatic_repositories\b|borgmatic_schedules\b|attribute='name'")
+#: An account that has none.
+NO_PASSWORD = {("password", "*"), ("update_password", "on_create")}
 FALSE = (False, "false", "False", "no", "never")
 
 
@@ -52,7 +54,8 @@ def offences(tasks: Any, *, role: bool = True) -> list[str]:
             if any(re.search(rf"\b{fact}\b", text) for fact in facts for text in texts(arguments)):
                 found.append("set_fact chain")
             facts.update(arguments)
-        if not task_of_ours(task) and any(SECRET.search(text) for text in (*texts(arguments), *texts(task.get("vars")))):
+        shown = dict(arguments.items() - NO_PASSWORD) if module == "user" and arguments.get("password") == "*" else arguments
+        if not task_of_ours(task) and any(SECRET.search(text) for text in (*texts(shown), *texts(task.get("vars")))):
             found.append(f"secret in {module}")
         if any(SECRET.search(text) for text in texts(task.get("environment"))):
             found.append("secret in environment")
@@ -181,6 +184,7 @@ BAD = [
     ("secret in debug", "- {debug: {msg: '{{ x.passphrase }}'}, register: y}"),
     ("secret in copy", "- {copy: {content: '{{ vault_it }}', dest: /x}, register: y}"),
     ("secret in debug", "- {debug: {msg: '{{ it }}'}, vars: {it: '{{ x.passphrase }}'}}"),
+    ("secret in user", "- {user: {name: x, password: '{{ x }}', update_password: on_create}, register: y}"),
     ("secret in environment", "- {fleetbackup.borg.borg_check: {}, environment: {BORG_PASSPHRASE: '{{ x }}'}}"),
     ("secret in a loop", "- {ping: {}, loop: '{{ passphrases }}', loop_control: {label: x}}"),
     ("secret in a loop", "- {ping: {}, loop: [{passphrase: '{{ x }}'}], loop_control: {label: x}}"),
@@ -223,6 +227,7 @@ def test_good_tasks_break_no_rule():
       loop: "{{ borgmatic_configs | map(attribute='name') }}"
       loop_control: {label: "{{ item }}"}
     - set_fact: {a: "{{ x }}"}
+    - user: {name: x, password: "*", update_password: on_create}
     """
     assert offences(yaml.safe_load(good)) == []
 

@@ -15,6 +15,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr"
 SECRET = "correct CANARY horse"
 SERVERS = ["backup1", "backup2"]
 HOSTS = {"backup1": {}, "backup2": {"borg_server_append_only": False}, "client1": {}}
@@ -37,7 +38,7 @@ def places(configs, said=None, hosts=None):
     return [{**place._asdict(), "ssh": place.ssh} for place in found]
 
 
-def record(configs, said=None, key="ssh-ed25519 AAAA", placeholders=None):
+def record(configs, said=None, key=KEY, placeholders=None):
     where = places(configs, said)
     identities = [{"host": place["host"], "port": place["port"], "public_key": key} for place in where]
     return fleet.record(configs, where, identities, placeholders or {})
@@ -66,13 +67,13 @@ class TestDestinations:
         assert [place["append_only"] for place in found] == [True, False, False]
 
     def test_keys_that_are_said_count_more_than_those_that_are_published(self):
-        published = {"backup1": {"__borg_server_published": {"host_keys": ["ssh-ed25519 PUB"]}}}
+        published = {"backup1": {"__borg_server_published": {"host_keys": ["ssh-ed25519 PUB"], "clients": ["web1"]}}}
         configs = [entry({"path": "ssh://borg@backup1/./a"})]
         (place,) = places(configs, hosts=published)
-        assert (place["host_keys"], place["seen"]) == (["ssh-ed25519 PUB"], True)
+        assert (place["host_keys"], place["met"]) == (["ssh-ed25519 PUB"], ["web1"])
         (place,) = places(configs, {"backup1": {"host_keys": ["ssh-ed25519 SAID"]}}, published)
         assert place["host_keys"] == ["ssh-ed25519 SAID"]
-        assert places(configs)[0]["host_keys"] is None
+        assert (places(configs)[0]["host_keys"], places(configs)[0]["met"]) == (None, [])
 
     def test_who_calls_ssh_by_himself_is_left_alone_unless_he_names_the_server(self):
         configs = [entry({"path": "ssh://borg@else/./a"}, ssh_command="ssh -i /root/.ssh/mine")]
@@ -157,13 +158,13 @@ class TestRecord:
         ]
         assert record(configs) == {
             "backup1": {
-                "public_keys": ["ssh-ed25519 AAAA"],
+                "public_keys": [KEY],
                 "repositories": ["a", "b"],
                 "append_only": True,
                 "storage_quota": "50G",
             },
             "backup2": {
-                "public_keys": ["ssh-ed25519 AAAA"],
+                "public_keys": [KEY],
                 "repositories": ["/srv/borg/c"],
                 "append_only": False,
                 "storage_quota": None,
@@ -196,6 +197,17 @@ class TestRecord:
         configs = [entry({"path": "ssh://borg@backup1/./a"}, {"path": "ssh://borg@backup1/./b", **option})]
         with pytest.raises(Failure, match=f"in two ways, with {next(iter(option))}"):
             record(configs)
+
+
+class TestRepresented:
+    VARIABLES = {"a": {}, "b": {"__borgmatic_unmet": ["one"]}, "c": {"__borgmatic_unmet": ["one", "two"]}, "d": {"__borgmatic_unmet": ["two"]}}
+
+    @pytest.mark.parametrize(("name", "servers"), [("b", ["one"]), ("c", ["two"]), ("d", [])])
+    def test_the_first_that_has_to_speaks_for_all(self, name, servers):
+        assert fleet.represented(self.VARIABLES, self.VARIABLES[name]["__borgmatic_unmet"], list(self.VARIABLES), name) == servers
+
+    def test_who_is_in_no_batch_counts_for_nothing(self):
+        assert fleet.represented(self.VARIABLES, ["two"], ["d"], "d") == ["two"]
 
 
 class TestAuthorised:

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from deletion import KNOWN, hide_all, last_transaction, rolled_back
 from impostor import answering
-from machines import BORG, SSH, Fleet
+from machines import BORG, POOL, SSH, Fleet
 from tables import ATTACKS, Module, Outcomes
 
 
@@ -52,6 +56,36 @@ def test_a_full_quota_hurts_nobody_else(fleet: Fleet, outcomes: Outcomes, module
     assert (full.get("error"), full.get("retryable")) == ("quota", False), full
     assert small.get("changed") is True, small
     outcomes["store more than the quota, borg_archive"] = "quota; the other client backs up"
+
+
+def test_a_full_disk_is_said_and_can_be_emptied_as_the_guide_says(fleet: Fleet, outcomes: Outcomes, module: Module) -> None:
+    pool = f"{POOL}/client-b"
+
+    def store(name: str) -> dict[str, Any]:
+        fleet.victim.check_output("mkdir -p /srv/flood/borg; head -c 12000000 /dev/urandom >/srv/flood/file")
+        return module("client-b", "borg_archive", name=name, paths=["/srv/flood/file"], base_directory="/srv/flood/borg", **access("client-b"))
+
+    with fleet.restored(), small_disk(fleet, pool):
+        stored = [store(f"flood-{number}") for number in range(6)]
+        assert stored[0].get("changed") is True, stored[0]
+        assert (stored[-1].get("error"), stored[-1].get("retryable")) == ("disk_full", False), stored[-1]
+        listed = module("client-b", "borg_archive_info", **access("client-b"))
+        assert "flood-0" in {archive["name"] for archive in listed["archives"]}, listed
+        as_account = "runuser -u borg -- env BORG_PASSPHRASE='a passphrase of the tests, client-b' borg"
+        fleet.on_server(f"{as_account} delete {pool} flood-0 flood-1; {as_account} compact {pool}")
+        assert store("after").get("changed") is True
+    outcomes["fill the server's disk, borg_archive"] = "disk_full; there is room again after delete and compact on the server"
+
+
+@contextlib.contextmanager
+def small_disk(fleet: Fleet, repository: str) -> Iterator[None]:
+    """A repository on a disk of its own, of which some is kept free as the role has it."""
+    fleet.on_server(f"cp -a {repository} /root/aside; mount -t tmpfs -o size=64M small {repository}; cp -aT /root/aside {repository}")
+    try:
+        fleet.on_server(f"runuser -u borg -- borg config {repository} additional_free_space 10M")
+        yield
+    finally:
+        fleet.on_server(f"umount {repository}; rm -r /root/aside")
 
 
 def test_another_host_key_is_said(fleet: Fleet, outcomes: Outcomes, module: Module) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from typing import Iterator, NamedTuple, Optional
 
 #: What ssh still uses, and of how many parts such a public key is made, its name included.
@@ -51,7 +52,7 @@ class PublicKey(NamedTuple):
 
         :raises ValueError: with the reason, which repeats nothing of the text: it may be a private key.
         """
-        if any(ord(character) < 32 or ord(character) == 127 for character in text.strip()):
+        if re.search(r"[\x00-\x1f\x7f]", text.strip()):
             raise ValueError("it holds a line break or another control character")
         kind, _blank, rest = text.strip().partition(" ")
         encoded, _blank, comment = rest.strip().partition(" ")

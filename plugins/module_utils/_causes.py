@@ -59,7 +59,11 @@ MSGIDS: dict[str, Cause] = {
     "ArchiveTAMInvalid": Cause("integrity", "The archive's signature is wrong: somebody may have tampered with it."),
     "ArchiveTAMRequiredError": Cause("integrity", "The archive is not signed: somebody may have tampered with it."),
     "StorageQuotaExceeded": Cause("quota", "Raise the quota on the server, or prune and compact."),
-    "InsufficientFreeSpaceError": Cause("disk_full", "Free some space where the repository is stored."),
+    "InsufficientFreeSpaceError": Cause(
+        "disk_full",
+        "Free some space where the repository is stored; or let it use what it keeps free (additional_free_space), then prune"
+        " and compact it.",
+    ),
     "Archive.AlreadyExists": Cause("archive_exists", "Choose another name."),
     "Archive.DoesNotExist": Cause("archive_absent", "List what there is with borg_archive_info."),
     "KeyfileNotFoundError": Cause(

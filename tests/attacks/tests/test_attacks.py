@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from deletion import KNOWN, hide_all, last_transaction, rolled_back
 from impostor import answering
+from keys import KEYS
 from machines import BORG, POOL, SSH, Fleet
 from tables import ATTACKS, Module, Outcomes
 
@@ -65,6 +66,8 @@ def test_a_full_disk_is_said_and_can_be_emptied_as_the_guide_says(fleet: Fleet, 
         fleet.victim.check_output("mkdir -p /srv/flood/borg; head -c 12000000 /dev/urandom >/srv/flood/file")
         return module("client-b", "borg_archive", name=name, paths=["/srv/flood/file"], base_directory="/srv/flood/borg", **access("client-b"))
 
+    # What the client knows of its repository must not be younger than that, for an earlier test put it back.
+    fleet.victim.check_output("rm -rf /srv/flood")
     with fleet.restored(), small_disk(fleet, pool):
         stored = [store(f"flood-{number}") for number in range(6)]
         assert stored[0].get("changed") is True, stored[0]
@@ -72,6 +75,7 @@ def test_a_full_disk_is_said_and_can_be_emptied_as_the_guide_says(fleet: Fleet, 
         listed = module("client-b", "borg_archive_info", **access("client-b"))
         assert "flood-0" in {archive["name"] for archive in listed["archives"]}, listed
         as_account = "runuser -u borg -- env BORG_PASSPHRASE='a passphrase of the tests, client-b' borg"
+        fleet.on_server(f"{as_account} config {pool} additional_free_space 0")
         fleet.on_server(f"{as_account} delete {pool} flood-0 flood-1; {as_account} compact {pool}")
         assert store("after").get("changed") is True
     outcomes["fill the server's disk, borg_archive"] = "disk_full; there is room again after delete and compact on the server"
@@ -80,9 +84,12 @@ def test_a_full_disk_is_said_and_can_be_emptied_as_the_guide_says(fleet: Fleet, 
 @contextlib.contextmanager
 def small_disk(fleet: Fleet, repository: str) -> Iterator[None]:
     """A repository on a disk of its own, of which some is kept free as the role has it."""
-    fleet.on_server(f"cp -a {repository} /root/aside; mount -t tmpfs -o size=64M small {repository}; cp -aT /root/aside {repository}")
+    fleet.on_server(f"cp -a {repository} /root/aside; mount -t tmpfs -o size=720M small {repository}; cp -aT /root/aside {repository}")
     try:
-        fleet.on_server(f"runuser -u borg -- borg config {repository} additional_free_space 10M")
+        # To delete, borg wants room for a whole segment and some more, which makes 555 MB.
+        fleet.on_server(f"runuser -u borg -- borg config {repository} additional_free_space 700M")
+        # So that it is the disk which is full first.
+        fleet.on_server(f"runuser -u borg -- borg config {repository} storage_quota 500M; sed -i 's/--storage-quota [^ ]* //' {KEYS}")
         yield
     finally:
         fleet.on_server(f"umount {repository}; rm -r /root/aside")

@@ -29,6 +29,7 @@ class FilterModule:
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_documents": _telling(documents),
             "borgmatic_fact_needs": _telling(fleet.fact_needs),
+            "borgmatic_false_names": _telling(fleet.false_names),
             "borgmatic_files": _telling(files),
             "borgmatic_problems": _telling(plan.problems),
             "borgmatic_record": _telling(fleet.record),

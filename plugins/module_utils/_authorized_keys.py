@@ -133,17 +133,20 @@ class Present(NamedTuple):
     foreign: list[int]
 
 
-def parse_clients(given: Sequence[Mapping[str, Any]], directory: str, serving: Serving) -> list[Client]:
+def parse_clients(
+    given: Sequence[Mapping[str, Any]], directory: str, serving: Serving, *, keyless: bool = False
+) -> list[Client]:
     """The clients that a user describes, in the order of their names.
 
     :param directory: the absolute path that all repositories are below.
+    :param keyless: whether a client may have no key yet.
     :raises Failure: ``invalid_argument`` naming the parameter, the value, the reason and an example.
     """
     serving.check()
     base = _checked_directory(directory)
     clients: dict[str, Client] = {}
     for about in given:
-        client = _client(about, base, serving)
+        client = _client(about, base, serving, keyless)
         if client.name in clients:
             _reject("clients", client.name, "is there twice; give one entry with all of its keys and repositories")
         clients[client.name] = client
@@ -224,7 +227,7 @@ def check_retained(present: Present, retained: Sequence[str]) -> None:
 # --- reading what a user says ------------------------------------------------------------------------------------
 
 
-def _client(about: Mapping[str, Any], directory: str, serving: Serving) -> Client:
+def _client(about: Mapping[str, Any], directory: str, serving: Serving, keyless: bool) -> Client:
     name = about["name"]
     if not re.match(_NAME, name):
         _reject(
@@ -235,7 +238,7 @@ def _client(about: Mapping[str, Any], directory: str, serving: Serving) -> Clien
         )
     where = f"clients, {name}"
     keys = tuple(dict.fromkeys(client_key(text, f"{where}, public_keys") for text in about["public_keys"]))
-    if not keys:
+    if not keys and not keyless:
         raise Failure(
             "invalid_argument", f"{where}, public_keys: is empty; give the client's public key, or retain it."
         )

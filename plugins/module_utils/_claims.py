@@ -6,63 +6,84 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Mapping, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys import Client
+from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_keys import PublicKey
 
 
-class Contest(NamedTuple):
-    """Two clients want what only one can have.
+def repository_problem(given: Sequence[Client], staying: Sequence[Client], *, shared: bool) -> Optional[str]:
+    """The first repository that one of the clients given and another one claim, or that is within another's; None: there is none.
 
-    :ivar names: of the two.
-    :ivar reason: what it is, why that is refused, and what to do.
-    """
-
-    names: tuple[str, str]
-    reason: str
-
-
-def contests(clients: Sequence[Client], *, shared: bool) -> list[Contest]:
-    """Every key and repository that two clients claim, a repository within another's too.
-
-    :param clients: everyone who would be let in.
+    :param staying: further clients that stay as they are.
     :param shared: whether several clients may have the same repository.
     """
-    return [*_keys(clients), *_repositories(clients, shared)]
-
-
-def _keys(clients: Sequence[Client]) -> Iterator[Contest]:
-    owners: dict[object, str] = {}
-    for client in clients:
-        for key in client.keys:
-            other = owners.setdefault(key, client.name)
-            if other != client.name:
-                yield Contest(
-                    (other, client.name),
-                    f"clients, {client.name}, public_keys: {key.fingerprint} is the key of {other} too, and sshd would take both for the"
-                    " one that comes first. Was one machine cloned from the other? Make a new pair there (ssh-keygen -t ed25519).",
-                )
-
-
-def _repositories(clients: Sequence[Client], shared: bool) -> Iterator[Contest]:
-    owners: dict[str, str] = {}
-    for client in clients:
+    names = {client.name for client in given}
+    owners: dict[str, list[str]] = {}
+    for client in (*given, *staying):
         for path in client.access.repositories:
-            other = owners.setdefault(path, client.name)
-            if other != client.name and not shared:
-                yield Contest(
-                    (other, client.name),
-                    f"clients, {client.name}, repositories: {path} is the repository of {other} too, so that each could spoil what the other"
-                    " one stored. Give each client its own; where they shall share it, say so with allow_shared_repositories.",
-                )
-    for path, name in owners.items():
+            owners.setdefault(path, []).append(client.name)
+    for path, claimants in owners.items():
+        if len(claimants) > 1 and not shared and names.intersection(claimants):
+            return (
+                f"clients, {claimants[0]}, repositories: {path} is the repository of {claimants[1]} too, so that each could spoil"
+                " what the other one stored. Give each client its own; where they shall share it, say so with"
+                " allow_shared_repositories."
+            )
         for outer in _above(path):
-            if owners.get(outer, name) != name:
-                yield Contest(
-                    (owners[outer], name),
-                    f"clients, {name}, repositories: {path} is within {outer}, the repository of {owners[outer]}, which could write"
-                    " over it. Put them beside each other.",
-                )
+            for inner, other in ((inner, other) for other in owners.get(outer, ()) for inner in claimants):
+                if inner != other and names.intersection((inner, other)):
+                    return (
+                        f"clients, {inner}, repositories: {path} is within {outer}, the repository of {other}, which could write"
+                        " over it. Put them beside each other."
+                    )
+    return None
+
+
+def settle_keys(
+    given: Sequence[Client], staying: Sequence[Client], present: Mapping[str, Client]
+) -> tuple[list[Client], dict[str, str]]:
+    """Leave no key to two clients: to the one that has it already, if there is one, and else to none.
+
+    Who does not get a key goes on with those that it has. What it may do is what was given all the same.
+
+    :param staying: further clients that stay as they are.
+    :param present: every client as it is, by name.
+    :return: the clients given, of which some may have other keys or none; and why, by name.
+    """
+    keys = {client.name: client.keys for client in given}
+    fixed = {client.name: client.keys for client in staying}
+    lost: dict[str, set[PublicKey]] = {}
+    reasons: dict[str, str] = {}
+    while True:
+        disputed = [(key, names) for key, names in _claimants({**fixed, **keys}) if len(names) > 1 and not keys.keys().isdisjoint(names)]
+        if not disputed:
+            break
+        for key, names in disputed:
+            holders = [name for name in names if name in present and key in present[name].keys]
+            for name in names:
+                if name in keys and holders != [name]:
+                    lost.setdefault(name, set()).add(key)
+                    others = ", ".join(other for other in names if other != name)
+                    reasons.setdefault(
+                        name,
+                        f"clients, {name}, public_keys: {key.fingerprint} is the key of {others} too, and sshd would take both for"
+                        " the one that comes first. Was one machine cloned from the other? Make a new pair there (ssh-keygen -t"
+                        " ed25519).",
+                    )
+        for client in given:
+            if client.name in lost:
+                held = present[client.name].keys if client.name in present else ()
+                keys[client.name] = tuple(key for key in dict.fromkeys((*client.keys, *held)) if key not in lost[client.name])
+    return [client._replace(keys=keys[client.name]) for client in given], reasons
+
+
+def _claimants(keys: Mapping[str, Sequence[PublicKey]]) -> Iterator[tuple[PublicKey, list[str]]]:
+    names: dict[PublicKey, list[str]] = {}
+    for name, claimed in keys.items():
+        for key in claimed:
+            names.setdefault(key, []).append(name)
+    yield from names.items()
 
 
 def _above(path: str) -> Iterator[str]:

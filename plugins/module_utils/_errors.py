@@ -56,7 +56,7 @@ class Failure(Exception):
     :param retryable: whether the same call may succeed later; by default what :data:`WORDS` says of the word.
     :param cmd: the command without secrets.
     :param stderr: what the program printed for humans.
-    :param reason: a finer cause (``unreachable``: name, refused, timeout, closed).
+    :param reason: a finer cause (``unreachable``: name, refused, timeout, closed, lost).
     :param details: further return values.
     """
 

@@ -18,7 +18,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._location import 
 class Diagnosis(NamedTuple):
     """What ssh said: a word, a finer reason, and advice.
 
-    :ivar reason: ``unreachable``: name, refused, timeout, closed; ``host_key``: unpinned, changed; ``invalid_argument``:
+    :ivar reason: ``unreachable``: name, refused, timeout, closed, lost; ``host_key``: unpinned, changed; ``invalid_argument``:
         unconfigured.
     """
 
@@ -81,7 +81,7 @@ _CAUSES: tuple[tuple[str, Diagnosis], ...] = (
         ),
     ),
 )
-_CLOSED = Diagnosis("unreachable", "closed", "The connection was closed: see the server's log of sshd and borg.")
+_LOST = Diagnosis("unreachable", "lost", "The connection was closed: see the server's log of sshd and borg.")
 
 
 #: Seconds for one look at what ssh says; borg has waited already.
@@ -99,13 +99,13 @@ def diagnose(location: Location, rsh: str, remote_path: str, said: str) -> Diagn
     diagnosis = _cause(said)
     if diagnosis is None or diagnosis.error == "host_key":
         said = f"{said}\n{_ask_ssh(location, rsh, remote_path)}"
-        diagnosis = _cause(said) or _CLOSED
+        diagnosis = _cause(said) or _LOST
     return _host_key(said) if diagnosis.error == "host_key" else diagnosis
 
 
 def overheard(said: str) -> Diagnosis:
     """What ssh's words tell, without asking it: for what went wrong a while ago."""
-    return _cause(said) or _CLOSED
+    return _cause(said) or _LOST
 
 
 def _cause(said: str) -> Optional[Diagnosis]:

@@ -95,15 +95,17 @@ options:
     default: []
   contested:
     description:
-      - What to do where two clients claim the same key, or the same repository or one within the other's. With V(fail) nothing
-        is changed. With V(retain) these two keep the lines that they have, or are not let in, and everybody else is served; a
-        warning says why. That way no client can keep a whole fleet out with a key that it copied.
+      - What to do where two clients give the same key. With V(fail) nothing is changed. With V(retain) the key stays with
+        the one that has it already, if there is one; whoever does not get it goes on with the keys that it has, and a warning
+        says why. What each may do follows from O(clients) all the same. That way no client can keep a whole fleet out with a key
+        that it copied.
     type: str
     choices: [fail, retain]
     default: fail
   allow_shared_repositories:
     description:
-      - Whether several clients may have the same repository. Each of them can then spoil what the others stored.
+      - Whether several clients may have the same repository. Each of them can then spoil what the others stored. Without it,
+        and for a repository within another's, the module fails.
     type: bool
     default: false
   exclusive:
@@ -194,13 +196,14 @@ removed:
   elements: str
   sample: []
 contested:
-  description: The names of those that were not served because two claim the same, sorted. Predicted in check mode.
+  description: The names of those that did not get a key which they gave, because it is another one's too. Predicted in
+    check mode.
   returned: success
   type: list
   elements: str
   sample: []
 retained:
-  description: The names of those whose lines stayed because of O(retain) or O(contested). Predicted in check mode.
+  description: The names of those whose lines stayed because of O(retain). Predicted in check mode.
   returned: success
   type: list
   elements: str
@@ -227,7 +230,10 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys 
     render,
 )
 from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile
-from ansible_collections.fleetbackup.borg.plugins.module_utils._claims import contests
+from ansible_collections.fleetbackup.borg.plugins.module_utils._claims import (
+    repository_problem,
+    settle_keys,
+)
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
@@ -276,8 +282,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     path = parameters["path"] or f"{account.home}/.ssh/authorized_keys"
     if not path.startswith("/"):
         raise Failure("invalid_argument", f"path: {path!r} is no absolute path; for example /etc/ssh/keys/borg.")
-    pending = _pending(parameters) if module.check_mode else set()
-    wanted = _wanted(parameters, account, pending)
+    wanted = _wanted(parameters, account, module.check_mode)
+    pending = {client.name for client in wanted if not client.keys}
     file = KeysFile(path, account)
     missing = _missing(account, file)
     if missing is not None and not module.check_mode:
@@ -285,15 +291,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     present = read(file.text, wanted)
     if present.foreign and not parameters["exclusive"]:
         raise _foreign(path, present)
-    contested = _contested(module, wanted, present, {*parameters["retain"], *pending})
-    wanted = [client for client in wanted if client.name not in contested]
-    given = {client.name for client in wanted}
-    retained = sorted({*parameters["retain"], *pending, *contested} - given & {*present.lines})
+    served, contested = _settled(module, wanted, present)
+    given = {client.name for client in served}
+    retained = sorted({*parameters["retain"], *pending} - given & {*present.lines})
     check_retained(present, retained)
-    text = render(wanted, {name: present.lines[name] for name in retained})
+    text = render(served, {name: present.lines[name] for name in retained})
     difference = Difference()
     file.compare(difference)
-    changes = _compare(wanted, present, retained, difference)
+    changes = _compare(served, present, retained, difference)
     _assume(pending, present, difference, changes)
     if text != file.text and not difference.changed:
         difference.add(f"{path}: layout", "other lines or another order", "as this module writes it")
@@ -306,26 +311,25 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         "path": path,
         "clients": sorted({*given, *retained, *pending}),
         **changes,
-        "contested": sorted(contested),
+        "contested": contested,
         "retained": [name for name in retained if name not in pending],
     }
 
 
-def _contested(module: AnsibleModule, wanted: list[Client], present: Present, retained: set[str]) -> set[str]:
-    """The names of the clients given that must not be served."""
-    given = {client.name for client in wanted}
-    stay = [present.clients[name] for name in sorted(retained - given) if name in present.clients]
-    found = contests([*wanted, *stay], shared=module.params["allow_shared_repositories"])
-    if found and module.params["contested"] == "fail":
-        raise Failure("invalid_argument", found[0].reason)
-    for contest in found:
-        module.warn(f"Not served: {', '.join(contest.names)}. {contest.reason}")
-    return given & {name for contest in found for name in contest.names}
-
-
-def _pending(parameters: dict[str, Any]) -> set[str]:
-    """The names of clients whose keys an earlier step would have made, had check mode executed it."""
-    return {client["name"] for client in parameters["clients"] if not client["public_keys"]}
+def _settled(module: AnsibleModule, wanted: list[Client], present: Present) -> tuple[list[Client], list[str]]:
+    """The clients that get a line, and the names of those that do not get a key which they gave."""
+    names = {client.name for client in wanted}
+    keyless = [present.clients[client.name] for client in wanted if not client.keys and client.name in present.clients]
+    stay = [present.clients[name] for name in sorted({*module.params["retain"]} - names) if name in present.clients]
+    problem = repository_problem(wanted, stay, shared=module.params["allow_shared_repositories"])
+    if problem is not None:
+        raise Failure("invalid_argument", problem)
+    settled, contested = settle_keys([client for client in wanted if client.keys], [*stay, *keyless], present.clients)
+    for reason in contested.values():
+        if module.params["contested"] == "fail":
+            raise Failure("invalid_argument", reason)
+        module.warn(f"{reason} Until then only the keys that it has let it in.")
+    return [client for client in settled if client.keys], sorted(contested)
 
 
 def _assume(pending: set[str], present: Present, difference: Difference, changes: dict[str, list[str]]) -> None:
@@ -336,10 +340,10 @@ def _assume(pending: set[str], present: Present, difference: Difference, changes
         names.sort()
 
 
-def _wanted(parameters: dict[str, Any], account: Account, pending: set[str]) -> list[Client]:
-    clients = [client for client in parameters["clients"] if client["name"] not in pending]
+def _wanted(parameters: dict[str, Any], account: Account, check_mode: bool) -> list[Client]:
+    """The clients; in check mode, those whose keys an earlier step would have made have none."""
     serving = Serving(parameters["borg"], parameters["host_id"], parameters["umask"])
-    return parse_clients(clients, parameters["directory"] or account.home, serving)
+    return parse_clients(parameters["clients"], parameters["directory"] or account.home, serving, keyless=check_mode)
 
 
 def _missing(account: Account, file: KeysFile) -> Optional[Failure]:

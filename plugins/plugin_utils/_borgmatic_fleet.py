@@ -159,6 +159,20 @@ def fact_needs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted({_FACTS[name] for name in used if name in _FACTS})
 
 
+def false_names(configs: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], name: str) -> list[str]:
+    """What a client says of itself in the place of borg's placeholders, where it is not its name in the inventory.
+
+    :param facts: the client's.
+    :param name: the client's, in the inventory.
+    """
+    short = name.partition(".")[0]
+    wanted = {"hostname": short, "fqdn": name}
+    said = {fact: str(facts.get(fact, "")) for fact in fact_needs(configs)}
+    # who is known by a short name may be in any domain
+    in_any_domain = name == short and said.get("fqdn", "").partition(".")[0] == name
+    return [text for fact, text in said.items() if text != wanted[fact] and not (fact == "fqdn" and in_any_domain)]
+
+
 def record(
     configs: Sequence[Mapping[str, Any]],
     places: Sequence[Mapping[str, Any]],

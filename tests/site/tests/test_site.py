@@ -123,6 +123,26 @@ def test_what_changes_for_a_client_reaches_the_server_that_the_run_does_not_see(
     assert run.rc == 0 and key_file() == before, run.output
 
 
+def test_what_a_server_refuses_is_told_in_the_end(controller: Controller, before: str) -> None:
+    limited = {"repositories": [{"path": "ssh://borg@backup1/./client1", "label": "backup1", "storage_quota": "500M"}]}
+    on("backup1", f"cat /etc/ssh/ssh_host_ed25519_key.pub >>{KEYS}")
+    try:
+        run = controller.run(CLIENT, more=clients(client1=limited, client3={}))
+    finally:
+        on("backup1", f"sed -i '/root@/d' {KEYS}")
+    assert {result.host for result in run.bad if result.task.endswith("heard of this client")} == {"client1", "client2", "client3"}, run.output
+    assert "not this module's" in run.output and key_file() == before, run.output
+    scheduled = {result.host for result in run.results if result.task.endswith("Schedule the backups")}
+    assert scheduled == {"client1", "client2", "client3"}, run.output
+
+
+def test_a_mistake_in_a_servers_variables_gets_nothing_past_it(controller: Controller, before: str) -> None:
+    misspelt = {"borg_servers": {"hosts": {"backup1": {"borg_server_storage_qouta": "50G"}}}}
+    run = controller.run(CLIENT, "--limit=client1", more={**clients(client3={}), **misspelt})
+    assert {result.host for result in run.bad} == {"client1"} and "borg_server_storage_quota" in run.output, run.output
+    assert key_file() == before
+
+
 def test_every_batch_is_let_in(controller: Controller, before: str) -> None:
     on("backup1", f"sed -i /fleetbackup:/d {KEYS}")
     run = controller.run(CLIENT, "--extra-vars=fleetbackup_serial=1", more=clients(client3={}))
@@ -131,12 +151,14 @@ def test_every_batch_is_let_in(controller: Controller, before: str) -> None:
 
 OTHERS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr"
 HOSTNAME = {"repositories": [{"path": "ssh://borg@backup1/./{hostname}", "label": "backup1"}]}
+FQDN = {"repositories": [{"path": "ssh://borg@backup1/./{fqdn}", "label": "backup1"}]}
 #: What a client in the wrong hands may answer, what the inventory says of it, and what the run says.
 LIES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "another record": ({"ansible_facts": {"__borgmatic_published": {"backup1": {
         "public_keys": [OTHERS_KEY], "repositories": ["client2"], "append_only": False, "storage_quota": None}}}}, {}, "bear names of our variables"),
     "another configuration": ({"ansible_facts": {"borgmatic_configs": [], "borg_server_append_only": False}}, {}, "bear names of our variables"),
     "another host name": ({"ansible_facts": {"ansible_hostname": "client2"}}, HOSTNAME, "calls itself"),
+    "another domain name": ({"ansible_facts": {"ansible_fqdn": "client2.example.org"}}, FQDN, "calls itself"),
     "no key": ({"public_key": f"{OTHERS_KEY}\n{OTHERS_KEY}"}, {}, "public_key"),
 }
 
@@ -155,7 +177,9 @@ def test_a_client_that_claims_anothers_key_keeps_nobody_out(controller: Controll
     copied = next(" ".join(line.split()[-3:-1]) for line in keys() if line.endswith(":client2"))
     with lying("client1", {"public_key": copied}) as interpreter:
         run = controller.run(SITE, more=clients(client1={"ansible_python_interpreter": interpreter}, client3={}))
-    assert run.rc == 0 and "client1, client2" in run.output and "is the key of client1 too" in run.output, run.output
+    # Its own key goes on to let it in, so its backups do.
+    assert {result.host for result in run.bad} == {"client1"} and "took over nothing" in run.bad[0].message, run.output
+    assert "client1, public_keys: SHA256:" in run.output and run.converged == {"backup1", "client2", "client3"}, run.output
     assert key_file() == before
 
 

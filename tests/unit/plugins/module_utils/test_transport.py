@@ -35,10 +35,10 @@ SAID = [
     ("Can't open user config file /nowhere: No such file or directory", "invalid_argument", "unconfigured"),
     ("/etc/x: line 1: Bad configuration option: nonsense\n/etc/x: terminating, 1 bad configuration options", "invalid_argument", None),
     ("Warning: Identity file /k not accessible: No such file or directory.\nb@h: Permission denied (publickey).", "auth", None),
-    ("no such identity: /k: No such file or directory\nConnection closed by 192.0.2.1 port 22", "unreachable", "closed"),
+    ("no such identity: /k: No such file or directory\nConnection closed by 192.0.2.1 port 22", "unreachable", "lost"),
     ("Got unexpected RPC data format from server:\nhello", "not_allowed", None),
-    ("Connection closed by 192.0.2.1 port 22", "unreachable", "closed"),
-    ("", "unreachable", "closed"),
+    ("Connection closed by 192.0.2.1 port 22", "unreachable", "lost"),
+    ("", "unreachable", "lost"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_what_ssh_tells_for_debugging_is_no_cause(asked):
         "debug1: Connection refused by nobody\n"
         "Connection closed by 192.0.2.1 port 22\n"
     )
-    assert diagnose("").reason == "closed"
+    assert diagnose("").reason == "lost"
 
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHzJ2pQo7r6hX1gG6nXJqk8bVXcU0x0s9Xn1u7w9s2vL"

@@ -199,6 +199,25 @@ class TestRecord:
             record(configs)
 
 
+class TestFalseNames:
+    @pytest.mark.parametrize(("placeholder", "facts", "name", "false"), [
+        ("hostname", {"hostname": "web1"}, "web1", []),
+        ("hostname", {"hostname": "web1"}, "web1.example.org", []),
+        ("hostname", {"hostname": "web2"}, "web1.example.org", ["web2"]),
+        ("hostname", {}, "web1", [""]),
+        ("fqdn", {"fqdn": "web1.prod.example.org"}, "web1.prod.example.org", []),
+        ("fqdn", {"fqdn": "web1.prod.example.org"}, "web1.test.example.org", ["web1.prod.example.org"]),
+        ("reverse-fqdn", {"fqdn": "web1.prod.example.org"}, "web1.test.example.org", ["web1.prod.example.org"]),
+        ("fqdn", {"fqdn": "web1.example.org"}, "web1", []),
+        ("fqdn", {"fqdn": "web2.example.org"}, "web1", ["web2.example.org"]),
+        ("fqdn", {"fqdn": "web1"}, "web1.example.org", ["web1"]),
+        ("user", {"hostname": "web2", "fqdn": "web2"}, "web1", []),
+    ])
+    def test_a_client_is_who_the_inventory_says(self, placeholder, facts, name, false):
+        configs = [entry({"path": f"ssh://borg@backup1/./{{{placeholder}}}"})]
+        assert fleet.false_names(configs, facts, name) == false
+
+
 class TestRepresented:
     VARIABLES = {"a": {}, "b": {"__borgmatic_unmet": ["one"]}, "c": {"__borgmatic_unmet": ["one", "two"]}, "d": {"__borgmatic_unmet": ["two"]}}
 

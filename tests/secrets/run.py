@@ -32,7 +32,7 @@ from canaries import Canaries
 from cases import Case, load, playbook, secrets_of
 from places import Journal, search_files
 from processes import Watchers
-from workshop import SHARED, Workshop
+from workshop import SHARED, VAULT_PASSWORD, Workshop
 
 HERE = Path(__file__).resolve().parent
 #: output: of ansible-playbook; log: ANSIBLE_LOG_PATH; json: results as callbacks get them; facts: the fact cache;
@@ -300,7 +300,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _environment(paths: dict[str, Path], facts: Path, *, pipelining: bool) -> dict[str, str]:
+    vault = paths["output"].with_name(VAULT_PASSWORD)
     return {
+        **({"ANSIBLE_VAULT_PASSWORD_FILE": str(vault)} if vault.exists() else {}),
         "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(Path.home()),
         "LANG": "C.UTF-8",

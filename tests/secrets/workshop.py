@@ -33,8 +33,10 @@ PROGRAMS = {
 }
 #: Repositories and whose passphrase each has.
 REPOSITORIES = {"main": "text_main", "rotated": "text_old", "locked": "text_old", "killed": "text_old"}
+#: The file with the password that Ansible is given.
+VAULT_PASSWORD = "vault-password"
 #: Canaries that the workshop needs itself.
-SHARED = ("text_main", "text_old", "text_printed", "plain_foreign")
+SHARED = ("text_main", "text_old", "text_printed", "text_vault", "plain_foreign")
 #: Configurations that a human wrote, with secrets in unusual places.
 CONFIGURATIONS = {
     "foreign": """# the old passphrase was SECRET
@@ -94,7 +96,7 @@ class Workshop:
         self._lock: Optional[subprocess.Popen[bytes]] = None
         self.stalled = work / "stalled"
         self.meant = [str(work / "passphrase"), str(work / "wrong-passphrase"), str(work / "etc" / "*.yaml"), "/etc/borgmatic.d/canary-*.yaml",
-                      str(work / "keys" / "*")]
+                      str(work / "keys" / "*"), str(work / VAULT_PASSWORD)]
 
     def __enter__(self) -> Workshop:
         for name in ("bin", "etc", "keys", "source", "repositories"):
@@ -104,7 +106,7 @@ class Workshop:
             path = self._work / "bin" / name
             path.write_text(f"#!/bin/sh\n{self._filled(text)}\n", encoding="utf-8")
             path.chmod(0o755)
-        for name, key in {"passphrase": "text_main", "wrong-passphrase": "text_printed"}.items():
+        for name, key in {"passphrase": "text_main", "wrong-passphrase": "text_printed", VAULT_PASSWORD: "text_vault"}.items():
             path = self._work / name
             path.touch(0o600)
             path.write_text(self._shared[key], encoding="utf-8")

@@ -1,0 +1,265 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: borg_key_escrow
+short_description: Ensure that an encrypted recovery bundle of a Borg repository stands in escrow
+version_added: 0.1.0
+description:
+  - Keeps, on the controller, one file with everything that rebuilding a lost machine needs, encrypted by Ansible Vault. It opens
+    with C(ansible-vault view) alone, and says inside, in plain words, how to restore by hand.
+  - Where the repository does not exist yet the bundle is provisional. It holds the passphrase, so that no repository is ever
+    made whose passphrase nobody has, and gives way to the full one as soon as there is a key.
+  - A bundle is replaced only by one that was read back from the disk, decrypted, and whose passphrase opens the key in it. It
+    is the old or the new one, whole, with mode 0600, at every moment. Nothing of it is ever on a disk in clear.
+  - A repository whose key is not the one in escrow is an alarm, C(drift), for a client in the wrong hands can destroy its own
+    key even where it cannot delete anything. Nothing is overwritten then.
+  - Where nothing is to be done it costs one Borg command. The key comes to the controller only where the bundle lacks it, and
+    is in no result.
+extends_documentation_fragment:
+  - fleetbackup.borg.borg
+  - fleetbackup.borg.attributes
+  - fleetbackup.borg.attributes.actiongroup_borg
+options:
+  state:
+    description:
+      - V(present) ensures that the bundle stands in escrow.
+    type: str
+    choices: [present]
+    default: present
+  directory:
+    description:
+      - The directory of the bundles on the controller; a relative one begins at the playbook's. It is made with mode 0700.
+      - Several controllers may share it. One in which everybody may write is refused.
+      - The name of a bundle is made of the host's name in the inventory and the repository's location.
+    type: path
+    required: true
+  vault_id:
+    description:
+      - The vault identity that the bundle is encrypted for, one of those that C(ansible-playbook) was given.
+      - By default the one that C(--encrypt-vault-id) or its setting names, else the first one.
+    type: str
+  vault_ids:
+    description:
+      - Further vault identities. For each stands one more file, complete in itself, beside the first, so that one lost password
+        loses nothing.
+      - The file of one that is no longer named here stays as it is; remove it yourself.
+    type: list
+    elements: str
+    default: []
+  encryption:
+    description:
+      - The encryption mode of the repository, for the bundle to tell.
+    type: str
+  locations:
+    description:
+      - Further locations of the same repository, for the bundle to tell.
+    type: list
+    elements: str
+    default: []
+  identity_file:
+    description:
+      - A private SSH key on the target that the bundle shall hold, too. By default it holds none, and who restores needs
+        another key that the server accepts.
+    type: path
+  host_keys:
+    description:
+      - The server's host keys, as C(servers[].host_keys) of M(fleetbackup.borg.borg_ssh_identity) takes them.
+    type: list
+    elements: str
+    default: []
+  configuration:
+    description:
+      - The borgmatic configuration, as C(config) of M(fleetbackup.borg.borgmatic_config) takes it.
+    type: dict
+  on_drift:
+    description:
+      - What to do where the repository's key is not the one in escrow.
+      - V(accept) puts the repository's key in its place, provided that the passphrase opens it. Say that only after you know why
+        it differs, for example because you changed the passphrase.
+      - The bundle of another repository is never replaced, nor is a full one while there is no repository. If that one is gone
+        for good, move its bundle away.
+    type: str
+    choices: [fail, accept]
+    default: fail
+  known_digests:
+    description:
+      - What need not come to the controller. It is given by the controller's half of this module, and is not for users.
+    type: list
+    elements: str
+    default: []
+attributes:
+  diff_mode:
+    details: Of keys only digests are shown, and of the passphrase and the configuration only whether they change.
+notes:
+  - The passphrase itself is needed, so O(passcommand) is refused. It does not reach the target.
+  - A vault secret is given by C(--vault-id), C(--vault-password-file) or E(ANSIBLE_VAULT_PASSWORD_FILE).
+seealso:
+  - module: fleetbackup.borg.borg_key
+  - module: fleetbackup.borg.borg_repository
+author:
+  - The fleetbackup.borg maintainers (@fleetbackup)
+"""
+
+EXAMPLES = r"""
+- name: Keep a recovery bundle
+  fleetbackup.borg.borg_key_escrow:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    directory: ~/escrow
+
+- name: Keep one for each of two people, with the client's SSH key
+  fleetbackup.borg.borg_key_escrow:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    directory: /srv/escrow
+    vault_id: ada
+    vault_ids: [grace]
+    encryption: repokey-blake2
+    identity_file: /root/.ssh/fleetbackup_ed25519
+    host_keys: "{{ borg_host_keys }}"
+    configuration: "{{ backup_configuration }}"
+
+- name: Take the new key into escrow after the passphrase was changed
+  fleetbackup.borg.borg_key_escrow:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_new_backup_passphrase }}"
+    directory: ~/escrow
+    on_drift: accept
+"""
+
+RETURN = r"""
+path:
+  description: The bundle on the controller. Predicted in check mode.
+  returned: success
+  type: str
+  sample: /home/ada/escrow/web1_ssh-borg-backup1.example.org-.-web1_5f1a2b3c.yml
+paths:
+  description: RV(path), and the files of O(vault_ids). Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/home/ada/escrow/web1_ssh-borg-backup1.example.org-.-web1_5f1a2b3c.yml]
+recipients:
+  description: The vault identity that each of RV(paths) is encrypted for. Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [default]
+repository_id:
+  description:
+    - The id of the repository; V(null) where it does not exist yet.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: str
+  sample: 586f274595a184a69b7e937c90a87f93f5cb6f165d375db6393b048d91575adb
+digest:
+  description:
+    - The SHA-256 of the key as its passphrase wraps it, as M(fleetbackup.borg.borg_key) returns it; V(null) where there is none
+      yet.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: str
+  sample: 93daeaa81421f6b1a7a7f3c5b9d1c1ae3c0a6f21b1d4a0f6a7b1a2f7b4e9c0d2
+previous_digest:
+  description:
+    - The same of the key that was in escrow before; V(null) where there was none.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: str
+  sample: 93daeaa81421f6b1a7a7f3c5b9d1c1ae3c0a6f21b1d4a0f6a7b1a2f7b4e9c0d2
+provisional:
+  description:
+    - Whether the bundle holds no key because the repository does not exist yet.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: bool
+  sample: false
+assumed:
+  description:
+    - Whether C(changed) is an assumption because Borg, O(identity_file) or the access to the server is not there yet; in check
+      mode only. The diff is empty then.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+import hashlib
+import os
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _key as keys
+from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_arguments import ARGUMENTS
+from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+
+#: A private key has some 400 to 4,000 bytes.
+_LARGEST_IDENTITY = 1 << 16
+
+
+def main() -> None:
+    run_borg_module(answer, ARGUMENTS)
+
+
+def answer(module: AnsibleModule) -> dict[str, Any]:
+    """What the controller's half needs of the target. What it knows by its digest stays here."""
+    parameters = module.params
+    borg = borg_from(parameters)
+    result: dict[str, Any] = {"changed": False, "assumed": False, **dict.fromkeys(("digest", "key", "identity"))}
+    try:
+        identity = _identity(parameters["identity_file"])
+        key = _key(borg)
+    except Failure as failure:
+        if not module.check_mode or not _may_be_missing(borg, failure):
+            raise
+        return {**result, "assumed": True}
+    if identity is not None:
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+        result["identity"] = {"digest": digest, "text": None if digest in parameters["known_digests"] else identity}
+    if key is not None:
+        result["digest"] = key.digest
+        result["key"] = None if key.digest in parameters["known_digests"] else key.text
+    return result
+
+
+def _key(borg: Borg) -> Optional[keys.ExportedKey]:
+    """The repository's key; None where there is no repository."""
+    try:
+        return keys.read(borg, "keyfile")[1]
+    except Failure as failure:
+        if failure.error != "absent":
+            raise
+        return None
+
+
+def _identity(path: Optional[str]) -> Optional[str]:
+    if path is None:
+        return None
+    if not os.path.lexists(path):
+        raise Failure("source_missing", f"identity_file: there is no file {path}. Make the key first, or leave the option out.")
+    text = ""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST_IDENTITY).decode("utf-8", "replace")
+    if "PRIVATE KEY-----" not in text.partition("\n")[0]:
+        raise Failure("invalid_argument", f"identity_file: {path} is no private SSH key; for example /root/.ssh/id_ed25519.")
+    return text
+
+
+def _may_be_missing(borg: Borg, failure: Failure) -> bool:
+    """Whether an earlier task, which check mode did not execute, may be all that is missing."""
+    if failure.error in ("source_missing", "borg_missing"):
+        return True
+    return not borg.repository.is_local and (failure.error == "auth" or failure.reason in ("unconfigured", "unpinned"))
+
+
+if __name__ == "__main__":
+    main()

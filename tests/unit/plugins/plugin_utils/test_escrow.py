@@ -1,0 +1,218 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what is in escrow to what shall be there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from ansible.parsing.vault import VaultSecret
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow import Escrow, key_of
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow_files import EscrowFiles
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
+
+RECORDED = Path(__file__).resolve().parents[1] / "module_utils/recorded_keys/borg-1.2.4.json"
+EXPORTS = {mode: forms["keyfile"] for mode, forms in json.loads(RECORDED.read_text(encoding="utf-8"))["exports"].items()}
+KEY, OTHER = (_exported_key.parse(EXPORTS[mode], "keyfile") for mode in ("keyfile-blake2", "repokey"))
+CHANGED = OTHER._replace(id=KEY.id)
+ADA, GRACE = Recipient("ada", VaultSecret(b"one")), Recipient("grace", VaultSecret(b"two"))
+PROVISIONAL = Bundle("web1", ("/srv/backup",), "canary horse")
+FULL = PROVISIONAL._replace(key=KEY)
+
+
+@pytest.fixture(name="opened")
+def fixture_opened(tmp_path):
+    """Opens the escrow, for one or several recipients."""
+    return lambda *recipients: Escrow(EscrowFiles(str(tmp_path / "escrow"), "web1", "/srv/backup"), recipients or [ADA], [ADA, GRACE])
+
+
+def put(escrow, bundle):
+    assert escrow.difference(bundle).changed
+    return escrow.put(bundle)
+
+
+def drift(escrow, key, accept=False):
+    with pytest.raises(Failure) as caught:
+        escrow.check_drift(key, "/srv/backup", accept=accept)
+    assert caught.value.error == "drift"
+    return caught.value.msg
+
+
+class TestPut:
+    def test_nothing_is_left_to_do(self, opened):
+        assert put(opened(), FULL)
+        data = opened().copies[0].file
+        assert not opened().difference(FULL).changed
+        assert opened().copies[0].file == data
+
+    def test_the_full_one_takes_the_provisional_ones_place(self, opened):
+        put(opened(), PROVISIONAL)
+        assert opened().difference(FULL).names == ["key"]
+        put(opened(), FULL)
+        assert opened().copies[0].bundle == FULL
+
+    def test_each_recipient_has_one(self, opened):
+        put(opened(ADA, GRACE), FULL)
+        main, second = opened(ADA, GRACE).copies
+        assert main.bundle == second.bundle == FULL
+        assert ADA.decrypt(main.file.data) and not GRACE.decrypt(main.file.data)
+        assert GRACE.decrypt(second.file.data) and not ADA.decrypt(second.file.data)
+        assert second.path.endswith(".grace.yml")
+
+    def test_only_what_differs_is_written(self, opened):
+        put(opened(), FULL)
+        before = opened().copies[0].file
+        assert all(name.startswith("grace: ") for name in opened(ADA, GRACE).difference(FULL).names)
+        put(opened(ADA, GRACE), FULL)
+        assert opened().copies[0].file == before
+
+    def test_for_another_recipient_it_is_encrypted_anew(self, opened):
+        put(opened(ADA), FULL)
+        assert opened(GRACE).difference(FULL).as_diff() == {"before": {"recipient": "another"}, "after": {"recipient": "grace"}}
+        put(opened(GRACE), FULL)
+        assert GRACE.decrypt(opened(GRACE).copies[0].file.data)
+
+    def test_a_mode_is_put_right_and_no_byte_touched(self, opened):
+        put(opened(), FULL)
+        before = opened().copies[0].file
+        os.chmod(opened().paths[0], 0o644)
+        assert opened().difference(FULL).as_diff() == {"before": {"mode": "0644"}, "after": {"mode": "0600"}}
+        put(opened(), FULL)
+        assert opened().copies[0].file == before
+
+    def test_what_cannot_be_read_back_replaces_nothing(self, opened, monkeypatch):
+        put(opened(), PROVISIONAL)
+        monkeypatch.setattr(Recipient, "encrypt", lambda self, text: GRACE.secret.bytes)
+        with pytest.raises(Failure, match="could not be read back"):
+            put(opened(), FULL)
+        assert opened().copies[0].bundle == PROVISIONAL
+
+    def test_no_plaintext_on_any_disk(self, opened, tmp_path, monkeypatch):
+        written = []
+        original = os.fsync
+        monkeypatch.setattr(os, "fsync", lambda number: (written.append(os.readlink(f"/proc/self/fd/{number}")), original(number)))
+        put(opened(ADA, GRACE), FULL)
+        assert written and all(path.startswith(str(tmp_path / "escrow")) for path in written)
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+    def test_killed_between_two_files_a_second_run_goes_on(self, opened, monkeypatch):
+        put(opened(ADA, GRACE), FULL)
+        child = os.fork()
+        if child == 0:
+            original, calls = os.replace, []
+            monkeypatch.setattr(os, "replace", lambda *names: (calls.append(1), len(calls) == 2 and os.kill(os.getpid(), signal.SIGKILL), original(*names)))
+            put(opened(ADA, GRACE), FULL._replace(key=CHANGED))
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        escrow = opened(ADA, GRACE)
+        assert [copy.bundle.key for copy in escrow.copies] == [CHANGED, KEY]
+        escrow.check_drift(CHANGED, "/srv/backup", accept=False)
+        put(escrow, FULL._replace(key=CHANGED))
+        assert [copy.bundle.key for copy in opened(ADA, GRACE).copies] == [CHANGED, CHANGED]
+
+
+class TestTwoControllers:
+    def test_the_second_finds_it_done(self, opened):
+        first, second = opened(), opened()
+        assert put(first, FULL)
+        before = opened().copies[0].file
+        assert put(second, FULL) is False
+        assert opened().copies[0].file == before
+
+    @pytest.mark.parametrize("earlier", [None, PROVISIONAL])
+    def test_the_second_overwrites_nothing(self, opened, earlier):
+        if earlier is not None:
+            put(opened(), earlier)
+        first, second = opened(), opened()
+        put(first, FULL)
+        with pytest.raises(Failure) as caught:
+            put(second, FULL._replace(passphrase="another"))
+        assert caught.value.error == "locked" and caught.value.retryable
+        assert opened().copies[0].bundle == FULL
+
+    def test_many_at_once(self, opened):
+        children = []
+        for number in range(8):
+            child = os.fork()
+            if child == 0:
+                try:
+                    put(opened(ADA, GRACE), FULL._replace(host=f"web{number % 2}"))
+                    os._exit(0)
+                except Failure as failure:
+                    os._exit(1 if failure.error == "locked" else 2)
+                except BaseException:
+                    os._exit(0 if not opened(ADA, GRACE).difference(FULL._replace(host=f"web{number % 2}")).changed else 3)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert set(codes) <= {0, 1} and 0 in codes
+        one, two = (copy.bundle for copy in opened(ADA, GRACE).copies)
+        assert one == two and one.key == KEY
+
+
+class TestDrift:
+    @pytest.mark.parametrize("bundle", [None, PROVISIONAL])
+    def test_without_a_key_in_escrow_there_is_none(self, opened, bundle):
+        if bundle is not None:
+            put(opened(), bundle)
+        for key in (None, KEY):
+            opened().check_drift(key, "/srv/backup", accept=False)
+
+    def test_another_key(self, opened):
+        put(opened(), FULL)
+        opened().check_drift(KEY, "/srv/backup", accept=False)
+        assert "on_drift: accept" in drift(opened(), CHANGED)
+        opened().check_drift(CHANGED, "/srv/backup", accept=True)
+
+    @pytest.mark.parametrize("key", [None, OTHER])
+    def test_another_repository_or_none_is_never_accepted(self, opened, key):
+        put(opened(), FULL)
+        assert "move the bundle away" in drift(opened(), key, accept=True)
+
+
+class TestWhatStandsThere:
+    @pytest.mark.parametrize(
+        "data, reason",
+        [(b"", "opens with none"), (b"text", "opens with none"), (Recipient("x", VaultSecret(b"x")).encrypt("x"), "opens with none"),
+         (ADA.encrypt("x"), "no recovery bundle"), (ADA.encrypt(FULL.render())[:-100], "opens with none")],
+    )  # fmt: skip
+    def test_anything_else_is_left_alone(self, opened, data, reason):
+        path = Path(opened().paths[0])
+        path.parent.mkdir()
+        path.write_bytes(data)
+        with pytest.raises(Failure, match=reason) as caught:
+            opened()
+        assert caught.value.error == "unsafe" and str(path) in caught.value.msg
+
+    def test_a_newer_one(self, opened):
+        path = Path(opened().paths[0])
+        path.parent.mkdir()
+        path.write_bytes(ADA.encrypt("format: 99\n"))
+        with pytest.raises(Failure) as caught:
+            opened()
+        assert caught.value.error == "version" and caught.value.msg.startswith(str(path))
+
+
+class TestKeyOf:
+    def test_each_answer(self):
+        assert key_of({"digest": None, "key": None}, []) is None
+        assert key_of({"digest": KEY.digest, "key": KEY.text}, []) == KEY
+        assert key_of({"digest": KEY.digest, "key": None}, [OTHER, KEY]) == KEY
+
+    @pytest.mark.parametrize(
+        "answer",
+        [{"digest": KEY.digest, "key": None}, {"digest": KEY.digest, "key": "x"}, {"digest": KEY.digest, "key": OTHER.text}, {"digest": "x", "key": KEY.text}],
+    )
+    def test_one_that_does_not_fit(self, answer):
+        with pytest.raises(Failure) as caught:
+            key_of(answer, [])
+        assert caught.value.error == "key_mismatch"

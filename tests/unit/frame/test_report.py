@@ -67,3 +67,15 @@ def test_the_reason_is_shown_though_much_follows_it(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "| fatal: [localhost]: FAILED! => why" in told
     assert told.count("tidying up") < 100
+
+
+def test_the_end_repeats_what_failed_and_why(tmp_path, capsys):
+    def work(log):
+        log.write(b"fatal: [localhost]: FAILED! => why\n" + b"tidying up\n" * 500)
+        return Outcome(failed=1)
+    report = run(tmp_path, step("one", Outcome(3)), Step("two", work), step("three", Outcome(4)))
+    capsys.readouterr()
+    report.close()
+    told = capsys.readouterr().out
+    assert "[lane] two" in told and "FAILED! => why" in told
+    assert "[lane] one" not in told and "tidying" not in told

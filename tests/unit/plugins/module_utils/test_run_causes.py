@@ -86,7 +86,7 @@ def test_a_hook_is_no_borg(status):
         ("Remote: Host key verification failed.", "host_key", None),
         ("Remote: borg@backup1: Permission denied (publickey).", "auth", None),
         ("Remote: ssh: Could not resolve hostname backup1: Name or service not known", "unreachable", "name"),
-        ("something else", "unreachable", "closed"),
+        ("something else", "unreachable", "lost"),
     ],
 )
 def test_ssh_is_overheard(said, word, reason):

@@ -45,6 +45,7 @@ class Target:
         self.secrets = SECRETS
         self.key = KEY
         self.answer = None
+        self.troubles = []
         self.asked = []
 
     def run(self, *, check=False, **arguments):
@@ -69,8 +70,8 @@ class Target:
     def _execute(self, context, *, module_name, module_args, task_vars):
         assert context.no_log is True and module_name == "fleetbackup.borg.borg_key_escrow"
         self.asked.append(module_args)
-        if isinstance(self.answer, Exception):
-            raise self.answer
+        for error in self.troubles:
+            raise error
         if self.answer is not None:
             return self.answer
         known = module_args["known_digests"]
@@ -244,11 +245,11 @@ class TestRefused:
         failed(target.run(), "key_mismatch")
 
     def test_the_unforeseen_is_told_without_what_it_holds(self, target):
-        target.answer = RuntimeError(CANARY)
+        target.troubles.append(RuntimeError(CANARY))
         assert "Unforeseen RuntimeError" in failed(target.run(), "other")
 
     def test_an_unreachable_target_is_for_ansible_to_tell(self, target):
-        target.answer = AnsibleConnectionFailure("no")
+        target.troubles.append(AnsibleConnectionFailure("no"))
         with pytest.raises(AnsibleConnectionFailure):
             target.run()
 

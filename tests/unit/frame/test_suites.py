@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import suites
 from lab import images
@@ -32,6 +34,14 @@ def test_helpers_are_no_targets(targets):
 def test_aliases_are_words_without_comments(targets):
     assert suites.aliases(targets, "no_borg") == {"bare"}
     assert suites.aliases(targets, "borg_repository") == set()
+
+
+def test_a_target_of_one_host_runs_there(targets):
+    directory = targets / "tests/integration/targets/borg_repository"
+    (directory / "aliases").write_text("only/debian13\n", encoding="utf-8")
+    suite = suites.Suites(SimpleNamespace(root=targets))
+    steps = {host: [step.name for step in suite.integration(host, suites.all_targets(targets))] for host in ("debian12", "debian13")}
+    assert steps == {"debian12": ["target no_borg"], "debian13": ["target borg_repository", "target no_borg"]}
 
 
 def test_an_image_is_known_by_its_whole_recipe(monkeypatch, tmp_path):

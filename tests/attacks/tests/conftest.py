@@ -19,7 +19,10 @@ OUTCOMES: Outcomes = {}
 
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
-    return Fleet()
+    fleet = Fleet()
+    # What fails for want of a program would count as repelled.
+    fleet.attacker.check_output("for tool in ssh scp sftp ssh-add ssh-agent ssh-keygen borg python3 timeout; do command -v $tool || exit 1; done")
+    return fleet
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from typing import Callable, Optional
 
@@ -45,3 +46,22 @@ def write_atomically(
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def objection_to(path: str) -> str:
+    """Why no file of ours could stand at a path, or reading what stands there might never end; empty: nothing is against it."""
+    if not path.isprintable():
+        return "holds a control character or bytes that are no UTF-8"
+    if not os.path.isabs(path):
+        return "is not absolute"
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return ""
+    except NotADirectoryError:
+        return "leads through a file as if it were a directory"
+    if stat.S_ISLNK(mode):
+        return f"is a link to {os.readlink(path)!r}: name the file itself, or remove the link"
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    return "" if stat.S_ISREG(mode) else "is neither a file nor absent, but a device, pipe or socket"

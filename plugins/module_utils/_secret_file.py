@@ -8,12 +8,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from typing import Any, NamedTuple, Optional
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
+from ansible_collections.fleetbackup.borg.plugins.module_utils._files import objection_to, write_atomically
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ownership import (
     Ownership,
     group_id,
@@ -84,7 +83,7 @@ def check_path(parameter: str, path: str, example: str) -> None:
 
     :raises Failure: ``invalid_argument``, ``parent_missing``, ``permission``.
     """
-    reason = _objection(path)
+    reason = objection_to(path)
     if reason:
         raise Failure("invalid_argument", f"{parameter}: {path!r} {reason}; for example {example}.")
     directory = os.path.dirname(path)
@@ -95,24 +94,6 @@ def check_path(parameter: str, path: str, example: str) -> None:
             "permission",
             f"{parameter}: {directory} does not let this user write. Run as its owner (become_user), or name another file.",
         )
-
-
-def _objection(path: str) -> str:
-    if not path.isprintable():
-        return "holds a control character or bytes that are no UTF-8"
-    if not os.path.isabs(path):
-        return "is not absolute"
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return ""
-    except NotADirectoryError:
-        return "leads through a file as if it were a directory"
-    if stat.S_ISLNK(mode):
-        return f"is a link to {os.readlink(path)!r}: name the file itself, or remove the link"
-    if stat.S_ISDIR(mode):
-        return "is a directory: name a file in it"
-    return "" if stat.S_ISREG(mode) else "is neither a file nor absent, but a device, pipe or socket"
 
 
 def ownership_for(

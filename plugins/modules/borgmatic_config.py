@@ -189,7 +189,6 @@ assumed:
 import hashlib
 import json
 import os
-import stat
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -200,7 +199,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_diff i
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_yaml import render
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
+from ansible_collections.fleetbackup.borg.plugins.module_utils._files import objection_to, write_atomically
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ownership import (
     Ownership,
@@ -259,28 +258,10 @@ def _check_path(path: str) -> None:
 
     :raises Failure: ``invalid_argument``.
     """
-    reason = _objection(path)
+    reason = objection_to(path)
     if reason:
         example = os.path.join(path, "system.yaml") if os.path.isdir(path) else "/etc/borgmatic.d/system.yaml"
         raise Failure("invalid_argument", f"path: {path!r} {reason}; for example {example}.")
-
-
-def _objection(path: str) -> str:
-    if not path.isprintable():
-        return "holds a control character or bytes that are no UTF-8"
-    if not os.path.isabs(path):
-        return "is not absolute"
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return ""
-    except NotADirectoryError:
-        return "leads through a file as if it were a directory"
-    if stat.S_ISLNK(mode):
-        return f"is a link to {os.readlink(path)!r}: name the file itself, or remove the link"
-    if stat.S_ISDIR(mode):
-        return "is a directory"
-    return "" if stat.S_ISREG(mode) else "is neither a file nor absent, but a device, pipe or socket"
 
 
 def _ensure_absent(module: AnsibleModule, borgmatic: Optional[Borgmatic], difference: Difference) -> dict[str, Any]:

@@ -24,11 +24,13 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._exported_key imp
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import DEFAULT_PORT, parse_servers
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._repository import ENCRYPTION_MODES
+from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_keys import PublicKey, public_half
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._carried_files import files_of
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow import DESTROYED, Escrow, key_of
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow_files import EscrowFiles
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import tool_recipients_of
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient, recipients_of
 
 SPECIFICATION = {**COMMON_ARGUMENTS, **ARGUMENTS}
@@ -48,7 +50,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         try:
             result.update(self._ensure(task_vars or {}))
-            return result
+            return {**result, "files": None} if self._task.check_mode else result
         except Failure as failure:
             outcome = failure
         except AnsibleError:  # an unreachable target, for example, which is Ansible's to tell
@@ -60,29 +62,51 @@ class ActionModule(ActionBase):
 
     def _ensure(self, task_vars: Mapping[str, Any]) -> Result:
         request = Request.read(self._task.args, task_vars.get("inventory_hostname", ""))
-        secrets = self._loader._vault.secrets
-        recipients = recipients_of(secrets, request.parameters["vault_id"], request.parameters["vault_ids"])
-        directory = self._loader.path_dwim(request.parameters["directory"])
-        files = EscrowFiles(directory, request.bundle.host, request.bundle.locations[0])
-        files.check_directory()
-        escrow = Escrow(files, recipients, [Recipient(*secret) for secret in secrets])
-        answer = self._ask(escrow, task_vars)
+        escrow = escrow_of(request, self._loader)
+        if request.parameters["state"] == "provisional":
+            return self._provisional(escrow, request)
+        answer = _known_answer(escrow, request) or self._ask(escrow, task_vars)
         if answer.get("failed"):
             return _told(escrow, answer, request)
         if answer["assumed"]:
-            return _result(escrow, recipients, Difference(), None, None, assumed=True)
-        return self._compared(escrow, recipients, request, answer)
+            return _result(escrow, Difference(), None, None, assumed=True)
+        return self._compared(escrow, request, answer)
 
-    def _compared(self, escrow: Escrow, recipients: list[Recipient], request: Request, answer: Result) -> Result:
-        key = key_of(answer, escrow.keys)
-        escrow.check_drift(key, request.bundle.locations[0], accept=request.parameters["on_drift"] == "accept")
+    def _provisional(self, escrow: Escrow, request: Request) -> Result:
+        """See that there is any bundle. A full one is left alone: it is replaced by one with a key alone."""
+        key = next(iter(escrow.keys), None)
         if key is not None:
-            key = key.opened(request.bundle.passphrase, f"The key of {request.bundle.locations[0]}")
+            proven = escrow.key_for(request.bundle)
+            result = _result(escrow, Difference(), proven or key, key)
+            return result if proven is not None else {**result, "digest": None}
+        identity = next(iter(escrow.identities), None) if request.parameters["identity_file"] is not None else None
+        difference = self._put(escrow, request.bundle._replace(identity=identity))
+        return _result(escrow, difference, None, None)
+
+    def _compared(self, escrow: Escrow, request: Request, answer: Result) -> Result:
+        key = key_of(answer, escrow.keys)
+        accept = request.parameters["on_drift"] == "accept"
+        escrow.check_drift(key, request.bundle.locations[0], request.bundle.passphrase, accept=accept)
+        if key is not None and not escrow.is_proven(key, request.bundle.passphrase):
+            try:
+                key = key.opened(request.bundle.passphrase, f"The key of {request.bundle.locations[0]}")
+            except Failure:
+                # key_digest is from an earlier task, which changes the passphrase, but not in check mode
+                if self._task.check_mode and key in escrow.keys and request.parameters["key_digest"] is not None:
+                    return _result(escrow, Difference(), None, None, assumed=True)
+                raise
         wanted = request.bundle._replace(key=key, identity=_identity_of(answer, escrow))
-        previous, difference = next(iter(escrow.keys), None), escrow.difference(wanted)
-        if difference.changed and not self._task.check_mode and not escrow.put(wanted):
+        previous = next(iter(escrow.keys), None)
+        return _result(escrow, self._put(escrow, wanted), key, previous)
+
+    def _put(self, escrow: Escrow, wanted: Bundle) -> Difference:
+        """Have a bundle in escrow, but in check mode; what differed from it."""
+        difference = escrow.difference(wanted)
+        if difference.changed and self._task.check_mode:
+            escrow.encrypt(wanted)  # which may fail
+        elif difference.changed and not escrow.put(wanted):
             difference = Difference()
-        return _result(escrow, recipients, difference, key, previous)
+        return difference
 
     def _ask(self, escrow: Escrow, task_vars: Mapping[str, Any]) -> Result:
         """Run the module on the target. Its answer may hold the key, so it is shown nowhere."""
@@ -113,10 +137,12 @@ class Request(NamedTuple):
 
     :ivar parameters: the options with their defaults.
     :ivar bundle: what is known of the wanted bundle before the target was asked.
+    :ivar public_key: of the identity that it shall hold, where that is known.
     """
 
     parameters: dict[str, Any]
     bundle: Bundle
+    public_key: Optional[PublicKey]
 
     @classmethod
     def read(cls, task: Mapping[str, Any], host: str) -> Request:
@@ -145,7 +171,36 @@ class Request(NamedTuple):
                 known_hosts=_known_hosts(borg.repository, parameters["host_keys"]),
                 configuration=None if configuration is None else borgmatic_yaml.render(check_document(configuration, True)),
             ),
+            _public_key(parameters["identity_public_key"]),
         )
+
+
+def escrow_of(request: Request, loader: Any) -> Escrow:
+    """The bundles that a task is about.
+
+    :param loader: Ansible's, which knows the vault secrets and what relative paths begin with.
+    :raises Failure: ``no_passphrase``: there is no vault secret …
+    """
+    secrets = loader._vault.secrets
+    recipients = recipients_of(secrets, request.parameters["vault_id"], request.parameters["vault_ids"])
+    directory, stored = request.parameters["directory"], request.parameters["stored"]
+    files = files_of(
+        stored, loader.path_dwim(directory) if stored is None else directory, request.bundle.host, request.bundle.locations[0]
+    )
+    files.check_directory()
+    others = tool_recipients_of(request.parameters)
+    return Escrow(files, recipients, [Recipient(*secret) for secret in secrets], others)
+
+
+def is_kept(escrow: Escrow, request: Request) -> bool:
+    """Whether nothing is left to do for a repository whose key has the digest that a task names."""
+    answer = _known_answer(escrow, request)
+    if answer is None:
+        return False
+    key = key_of(answer, escrow.keys)
+    if key is None or not escrow.is_proven(key, request.bundle.passphrase):
+        return False
+    return not escrow.difference(request.bundle._replace(key=key, identity=_identity_of(answer, escrow))).changed
 
 
 def _parameters(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +214,8 @@ def _parameters(task: Mapping[str, Any]) -> dict[str, Any]:
     if judged.error_messages:
         raise Failure("invalid_argument", advised(judged.error_messages[0], SPECIFICATION, {}))
     parameters: dict[str, Any] = judged.validated_parameters
+    if parameters["stored"] is not None:
+        parameters["directory"] = str(task["directory"])  # of that machine, so nothing that it holds means this one's home
     return parameters
 
 
@@ -176,6 +233,42 @@ def _known_hosts(location: Location, host_keys: list[str]) -> tuple[str, ...]:
     server = {"host": location.host.strip("[]"), "port": location.port or DEFAULT_PORT, "host_keys": host_keys}
     (parsed,) = parse_servers([server], "")
     return tuple(f"{parsed.known_as} {key.bare}" for key in parsed.host_keys)
+
+
+def _public_key(text: Optional[str]) -> Optional[PublicKey]:
+    if text is None:
+        return None
+    try:
+        return PublicKey.parse(text)
+    except ValueError as error:
+        raise Failure(
+            "invalid_argument",
+            f"identity_public_key: {error}. Give the whole line of the file .pub, as borg_ssh_identity returns it.",
+        ) from error
+
+
+def _known_answer(escrow: Escrow, request: Request) -> Optional[Result]:
+    """The target's answer where it is known; None: it has to be asked."""
+    digest, identity = request.parameters["key_digest"], None
+    if digest not in [key.digest for key in escrow.keys]:
+        return None
+    if request.parameters["identity_file"] is not None:
+        identity = next((text for text in escrow.identities if _has_public_key(text, request.public_key)), None)
+        if identity is None:
+            return None
+    told = None if identity is None else {"digest": _digest(identity), "text": None}
+    return {"digest": digest, "key": None, "identity": told, "assumed": False}
+
+
+def _has_public_key(identity: str, wanted: Optional[PublicKey]) -> bool:
+    """Whether a private key belongs to a public one; where that is not known, it is taken to."""
+    if wanted is None:
+        return True
+    try:
+        public = public_half(identity.encode())
+    except ValueError:
+        return False
+    return public is not None and public.blob == wanted.blob
 
 
 def _identity_of(answer: Result, escrow: Escrow) -> Optional[str]:
@@ -203,7 +296,6 @@ def _told(escrow: Escrow, answer: Result, request: Request) -> Result:
 
 def _result(
     escrow: Escrow,
-    recipients: list[Recipient],
     difference: Difference,
     key: Optional[ExportedKey],
     previous: Optional[ExportedKey],
@@ -214,11 +306,12 @@ def _result(
         "changed": difference.changed or assumed,
         "path": escrow.paths[0],
         "paths": escrow.paths,
-        "recipients": [recipient.label for recipient in recipients],
+        "recipients": escrow.labels,
         "repository_id": None if key is None else key.id,
         "digest": None if key is None else key.digest,
         "previous_digest": None if previous is None else previous.digest,
         "provisional": None if assumed else key is None,
         "assumed": assumed,
+        "files": escrow.changes,
         "diff": difference.as_diff(),
     }

@@ -13,11 +13,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_values import verbatim
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
 #: The module's options. Others are refused here: the module would show their values in its own message.
 ARGUMENTS = frozenset(
     ("path", "config", "state", "owner", "group", "mode", "executable", "validate", "allow_unknown_options", "timeout")
+    + ("passphrase_store",)
 )
 
 
@@ -55,6 +57,9 @@ def module_arguments(task: Mapping[str, Any]) -> dict[str, Any]:
     if arguments.get("state", "present") == "absent" or config is None:
         return arguments  # whether config may be missing is the module's to say
     document = check_document(config, _is_true(arguments.get("allow_unknown_options", False)))
+    if "encryption_passphrase" in document and arguments.get("passphrase_store", "config") != "config":
+        # only in a configuration would borgmatic see variables in it
+        document["encryption_passphrase"] = verbatim(document["encryption_passphrase"])
     return {**arguments, "config": json.dumps(document)}
 
 

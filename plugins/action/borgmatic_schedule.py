@@ -19,7 +19,7 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import 
 #: The module's options. Others are refused here: a misspelt ``documents`` would show secrets in the module's own message.
 ARGUMENTS = frozenset(
     ("schedules", "exclusive", "documents", "backend", "scope", "user", "linger", "executable", "base_directory")
-    + ("distribution_timer",)
+    + ("distribution_timer", "passphrase_store")
 )
 
 

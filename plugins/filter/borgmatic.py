@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_maintenance as maintenance
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 
 Configs = Sequence[Mapping[str, Any]]
@@ -25,19 +26,22 @@ class FilterModule:
         return {
             "borg_server_authorised": _telling(fleet.authorised),
             "borg_server_settings": _telling(fleet.settings),
+            "borgmatic_bundle": _telling(bundle),
             "borgmatic_connected": _telling(fleet.connected),
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_documents": _telling(documents),
             "borgmatic_fact_needs": _telling(fleet.fact_needs),
-            "borgmatic_false_names": _telling(fleet.false_names),
             "borgmatic_files": _telling(files),
+            "borgmatic_maintained": _telling(maintenance.maintained),
+            "borgmatic_pretended": _telling(fleet.pretended),
             "borgmatic_problems": _telling(plan.problems),
-            "borgmatic_record": _telling(fleet.record),
+            "borgmatic_published": _telling(fleet.published),
             "borgmatic_repositories": _telling(repositories),
             "borgmatic_repository": _telling(repository),
             "borgmatic_represented": _telling(fleet.represented),
             "borgmatic_schedules": _telling(schedules),
             "borgmatic_server_problems": _telling(fleet.problems),
+            "borgmatic_unmet": _telling(fleet.unmet),
             "borgmatic_unknown_variables": _telling(plan.unknown_variables),
         }
 
@@ -57,6 +61,13 @@ def documents(configs: Configs, directory: str, home: str) -> dict[str, Any]:
     return plan.documents(configs, plan.Place(directory, home))
 
 
+def bundle(
+    configs: Configs, record: Mapping[str, Any], identity: Optional[Mapping[str, Any]] = None, ssh_key: bool = False
+) -> dict[str, Any]:
+    """See borgmatic_bundle.yml."""
+    return plan.escrow(configs, plan.RepositoryRecord(**record), identity, ssh_key)
+
+
 def files(configs: Configs, directory: str, home: str) -> list[dict[str, Any]]:
     """See borgmatic_files.yml."""
     return plan.files(configs, plan.Place(directory, home))
@@ -72,9 +83,9 @@ def repository(configs: Configs, record: Mapping[str, Any]) -> dict[str, Any]:
     return plan.repository(configs, plan.RepositoryRecord(**record))
 
 
-def schedules(configs: Configs, directory: str, home: str) -> list[dict[str, Any]]:
+def schedules(configs: Configs, directory: str, home: str, pauses: bool = False) -> list[dict[str, Any]]:
     """See borgmatic_schedules.yml."""
-    return plan.schedules(configs, plan.Place(directory, home))
+    return plan.schedules(configs, plan.Place(directory, home), pauses)
 
 
 def _telling(function: Callable[..., Any]) -> Callable[..., Any]:

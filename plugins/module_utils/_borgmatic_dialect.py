@@ -62,6 +62,11 @@ def translate(document: dict[str, Any], version: str) -> Translation:
     return Translation(_sectioned(translated), left_out)
 
 
+def is_credential(text: str) -> bool:
+    """Whether borgmatic takes a text for a reference to a credential."""
+    return bool(re.match(_CREDENTIAL, text))
+
+
 def _unreadable(document: dict[str, Any], version: str) -> Iterator[str]:
     if _older(version, OLDEST):
         yield f"borgmatic before {OLDEST} is not supported"
@@ -79,7 +84,7 @@ def _unreadable(document: dict[str, Any], version: str) -> Iterator[str]:
                 yield f"repositories[{index}].{name} is read from borgmatic {since} on"
     if _older(version, CREDENTIALS_SINCE):
         for name, value in document.items():
-            if any(re.match(_CREDENTIAL, text) for text in _texts(value)):
+            if any(map(is_credential, _texts(value))):
                 yield f"{name}: {{credential ...}} is read from borgmatic {CREDENTIALS_SINCE} on"
 
 

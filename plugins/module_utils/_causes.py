@@ -184,7 +184,7 @@ MESSAGES: tuple[tuple[str, Cause], ...] = (
     ),
     (
         r"\[Errno 28\]|No space left on device",
-        Cause("disk_full", "Free some space where the repository and borg's cache are stored."),
+        Cause("disk_full", "Free some space where the repository and borg's cache are stored, or where files are restored to."),
     ),
     (r"\[Errno 122\]", Cause("disk_full", "The file system's quota is used up: raise it, or free space.")),
     (

@@ -12,8 +12,10 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from typing import Any, NamedTuple, Optional
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import check_filter
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic import Borgmatic
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
@@ -44,7 +46,7 @@ for entry in merged:
         from borgmatic.hooks.credential import parse
         entry["encryption_passphrase"] = parse.resolve_credential(entry["encryption_passphrase"], document)
 wanted = ("path", "label", "encryption_passphrase", "encryption_passcommand", "ssh_command", "remote_path", "local_path",
-          "borg_base_directory", "borg_key_file", "working_directory")
+          "borg_base_directory", "borg_key_file", "working_directory", "match_archives", "archive_name_format")
 json.dump([{name: entry.get(name) for name in wanted} for entry in merged], sys.stdout)
 """
 
@@ -53,10 +55,12 @@ class Entry(NamedTuple):
     """A repository of a configuration.
 
     :ivar borg: how borg reaches it.
+    :ivar match_archives: a pattern that the names of the configuration's archives match; None: it is not known, or all of them do.
     """
 
     label: Optional[str]
     borg: Borg
+    match_archives: Optional[str] = None
 
 
 def find_configurations() -> list[str]:
@@ -75,7 +79,9 @@ def read_repositories(borgmatic: Borgmatic, path: str, *, executable: str, timeo
     """
     if not os.access(path, os.R_OK):
         raise Failure("permission", f"{path} is missing or may not be read by this user.")
-    completed = run([_interpreter(borgmatic.program), "-c", _READ, path], timeout=timeout or 60)
+    # where systemd hands a run its credentials
+    given = {name: os.environ[name] for name in ("CREDENTIALS_DIRECTORY",) if name in os.environ}
+    completed = run([_interpreter(borgmatic.program), "-c", _READ, path], environment=given, timeout=timeout or 60)
     if completed.rc != 0:
         # what it says may hold values of the file
         raise Failure(
@@ -114,4 +120,14 @@ def _entry(values: dict[str, Any], executable: str, timeout: Optional[float]) ->
             key_file=values["borg_key_file"],
             base_directory=values["borg_base_directory"],
         ),
+        _match(values),
     )
+
+
+def _match(values: dict[str, Any]) -> Optional[str]:
+    """As borgmatic derives it. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10."""
+    pattern = values["match_archives"] or re.sub(r"\{(now|utcnow|pid)([:%\w\.-]*)\}", "*", values["archive_name_format"] or "")
+    try:
+        return check_filter(pattern) if pattern else None
+    except Failure:  # a regular expression, say
+        return None

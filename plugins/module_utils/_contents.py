@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import Any, NamedTuple, Sequence
+import sys
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
@@ -15,6 +16,8 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Bo
 #: Text with NUL between, not JSON: there borg replaces the bytes of names that are not UTF-8.
 _FIELDS = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "bpath")
 _EPOCH = datetime.datetime(1970, 1, 1)
+#: How many characters of a listing are taken apart at a time: all at once would take several times the memory of the entries.
+_PIECE = 1 << 20
 
 
 class Entry(NamedTuple):
@@ -58,26 +61,30 @@ class Entry(NamedTuple):
 
 
 def read_contents(
-    borg: Borg, archive: str, paths: Sequence[str] = (), exclude: Sequence[str] = (), *, hashes: bool = False
+    borg: Borg,
+    archive: str,
+    paths: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    patterns: Sequence[str] = (),
+    hashes: bool = False,
 ) -> list[Entry]:
     """List an archive; it needs no lock and touches nothing.
 
     :param paths: only these and what lies below them.
     :param exclude: borg's exclude patterns.
+    :param patterns: borg's patterns, each with its ``+`` or ``-``.
     :param hashes: hash the contents too, which reads all data.
     :raises Failure: ``archive_absent``, ``integrity``, ``source_missing`` (a path that is not in the archive) …
     """
     names = [*_FIELDS, "sha256"] if hashes else list(_FIELDS)
     template = "".join(f"{{{name}}}{{NUL}}" for name in names)
-    options = [f"--format={template}", *(f"--exclude={pattern}" for pattern in exclude)]
+    options = [f"--format={template}", *(f"--pattern={pattern}" for pattern in patterns)]
+    options += [f"--exclude={pattern}" for pattern in exclude]
     outcome = borg.read(
         "list", *options, archive=archive, arguments=["--", *paths], timeout=borg.timeout, escaped=True
     )
-    parts = outcome.stdout.split("\0")
-    width = len(names)
-    entries = [
-        _entry(dict(zip(names, parts[start : start + width]))) for start in range(0, len(parts) - width + 1, width)
-    ]
+    entries = [_entry(*fields) for fields in _records(outcome.stdout, len(names))]
     for path in paths:
         wanted = path.strip("/")
         if not any(entry.path == wanted or entry.path.startswith(wanted + "/") for entry in entries):
@@ -94,19 +101,23 @@ def printable(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def _entry(fields: dict[str, str]) -> Entry:
-    return Entry(
-        path=fields["bpath"],
-        mode=fields["mode"],
-        uid=int(fields["uid"]),
-        gid=int(fields["gid"]),
-        user=fields["user"],
-        group=fields["group"],
-        size=int(fields["size"]),
-        mtime=_microseconds(fields["isomtime"]),
-        source=fields["source"],
-        sha256=fields.get("sha256", ""),
-    )
+def _records(text: str, width: int) -> Iterator[list[str]]:
+    """The fields of each entry; a NUL stands behind every field."""
+    rest = ""
+    for start in range(0, len(text), _PIECE):
+        parts = (rest + text[start : start + _PIECE]).split("\0")
+        end = (len(parts) - 1) // width * width
+        for first in range(0, end, width):
+            yield parts[first : first + width]
+        rest = "\0".join(parts[end:])
+
+
+def _entry(
+    mode: str, uid: str, gid: str, user: str, group: str, size: str, mtime: str, source: str, path: str, sha256: str = ""
+) -> Entry:
+    # few of the first words differ between entries
+    mode, user, group = sys.intern(mode), sys.intern(user), sys.intern(group)
+    return Entry(path, mode, int(uid), int(gid), user, group, int(size), _microseconds(mtime), source, sha256)
 
 
 def _microseconds(text: str) -> int:

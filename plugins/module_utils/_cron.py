@@ -12,13 +12,19 @@ import shlex
 import time
 from typing import Optional, Sequence
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _drill_program as drill_program
 from ansible_collections.fleetbackup.borg.plugins.module_utils._calendar import as_utc, next_cron_run
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Launch
 from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import Schedule
-from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import Scheduler, Standing, refuse_strict
+from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import (
+    Scheduler,
+    Standing,
+    refuse_credentials,
+    refuse_strict,
+)
 
 DIRECTORY = "/etc/cron.d"
 PREFIX = "fleetbackup-"
@@ -55,6 +61,7 @@ class Crontabs(Scheduler):
         if os.geteuid() != 0:
             raise Failure("permission", "cron: only root may write below /etc/cron.d. Say become: true.")
         refuse_strict(schedules, "cron has no sandbox")
+        refuse_credentials(schedules, self._launch, "cron gives its jobs no credentials")
         self._schedules = schedules
         files = {schedule.name: ManagedFile(self._path(schedule.name), self._text(schedule)) for schedule in schedules}
         if any(schedule.present and schedule.enabled for schedule in schedules) and not daemon_runs():
@@ -87,6 +94,11 @@ class Crontabs(Scheduler):
     def _path(self, name: str) -> str:
         return f"{self._directory}/{PREFIX}{name}"
 
+    def _program(self, schedule: Schedule) -> list[str]:
+        if schedule.drills:
+            return drill_program.command("system", self._launch, schedule.configs, schedule.arguments, "--syslog")
+        return [self._launch.program, *schedule.borgmatic_arguments("--verbosity", "-2", "--syslog-verbosity", "1")]
+
     @staticmethod
     def _fields(schedule: Schedule) -> str:
         return schedule.calendar.cron_fields(f"schedule {schedule.name}: calendar")
@@ -105,8 +117,8 @@ class Crontabs(Scheduler):
         variables = {"SHELL": "/bin/sh", "MAILTO": "", **launch.environment}
         command = [
             *("nice", "-n", "19", self._flock, "--close", self._lock),
-            *("timeout", f"--kill-after={_KILL_AFTER}", str(schedule.timeout), launch.program),
-            *schedule.borgmatic_arguments("--verbosity", "-2", "--syslog-verbosity", "1"),
+            *("timeout", f"--kill-after={_KILL_AFTER}", str(schedule.timeout)),
+            *self._program(schedule),
         ]
         # an unescaped '%' would end the command, for cron looks into no quotes
         shell = " ".join(shlex.quote(word) for word in command).replace("%", "\\%")

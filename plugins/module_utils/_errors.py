@@ -84,6 +84,11 @@ class Failure(Exception):
         self.reason = reason
         self.details = details
 
+    @property
+    def awaits_access(self) -> bool:
+        """Whether nothing may be missing but the access that an earlier step provides, which check mode does not execute."""
+        return self.error == "auth" or self.reason in ("unconfigured", "unpinned")
+
     def as_result(self) -> dict[str, Any]:
         """The keys that every module returns on failure."""
         return {

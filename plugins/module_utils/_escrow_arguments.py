@@ -8,15 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "state": {"type": "str", "choices": ["present"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "provisional"], "default": "present"},
     "directory": {"type": "path", "required": True},
     "vault_id": {"type": "str"},
     "vault_ids": {"type": "list", "elements": "str", "default": []},
+    "age_recipients": {"type": "list", "elements": "str", "default": []},
+    "gpg_recipients": {"type": "list", "elements": "str", "default": []},
     "encryption": {"type": "str"},
     "locations": {"type": "list", "elements": "str", "default": []},
+    "key_digest": {"type": "str", "no_log": False},
     "identity_file": {"type": "path"},
+    "identity_public_key": {"type": "str", "no_log": False},
     "host_keys": {"type": "list", "elements": "str", "no_log": False, "default": []},
     "configuration": {"type": "dict", "no_log": True},
     "on_drift": {"type": "str", "choices": ["fail", "accept"], "default": "fail"},
+    "stored": {"type": "list", "elements": "dict"},
     "known_digests": {"type": "list", "elements": "str", "default": []},
 }

@@ -61,18 +61,29 @@ class ExportedKey(NamedTuple):
         :raises Failure: ``wrong_passphrase``, ``key_mismatch``.
         """
         try:
-            identity = self._unwrap(passphrase)
+            data = self._unwrap(passphrase)
         except (ValueError, KeyError, TypeError) as error:
             raise Failure("key_mismatch", f"{subject} is damaged: it is no wrapped key of Borg 1 ({error}).") from error
-        if identity is None:
+        if data is None:
             raise Failure(
                 "wrong_passphrase",
                 f"{subject} does not open with the passphrase: it was made with another one, or is damaged. Give that one.",
             )
-        return self._replace(id=identity)
+        return self._replace(id=_unpack(data)["repository_id"].hex())
 
-    def _unwrap(self, passphrase: str) -> Optional[str]:
-        """The id inside of the key; None where the passphrase does not open it.
+    def is_same_key(self, passphrase: str, other: ExportedKey, other_passphrase: str) -> bool:
+        """Whether both wrap the same secrets, so that each opens what the other one does.
+
+        :param passphrase: opens this one, or else it is not the same.
+        """
+        try:
+            data = self._unwrap(passphrase)
+            return data is not None and data == other._unwrap(other_passphrase)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    def _unwrap(self, passphrase: str) -> Optional[bytes]:
+        """What is inside of the key; None where the passphrase does not open it.
 
         Source: `borg.crypto.key.KeyfileKeyBase`, 1.2.9 and 1.4.5.
         """
@@ -90,7 +101,7 @@ class ExportedKey(NamedTuple):
         identity: str = _unpack(data)["repository_id"].hex()
         if not identity.startswith(self.id):
             raise ValueError(f"it says that it is of the repository {self.id}, and inside of {identity}")
-        return identity
+        return data
 
 
 def parse(text: str, form: str) -> ExportedKey:

@@ -5,115 +5,321 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import grp
 import hashlib
 import os
 import pwd
+import re
 import stat
-from typing import Any, Callable, Collection, Iterator, NamedTuple, Optional, Sequence
+import tempfile
+import threading
+import time
+from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Optional, Sequence
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+
+#: What may happen to what stands at the destination and is not what was archived.
+OVERWRITE = ("never", "changed", "always")
+#: Stands at the destination as long as an extraction has not ended.
+NOTE = ".fleetbackup-restoring"
+#: How often it is written anew, in seconds.
+PROGRESS_SECONDS = 10.0
+#: The ``reason`` of a failure because another run restores to the same destination.
+RESTORING = "restoring"
 
 #: borg lists times rounded to microseconds by way of a float.
 _TIME_TOLERANCE = 2
-#: Of arguments for one command; the kernel allows 2 MiB with the environment.
-_ARGUMENTS_SIZE = 1_000_000
 _CRAFTED = "It was not made by Borg alone; nothing was extracted."
+
+
+class Wanted(NamedTuple):
+    """What is extracted, and how.
+
+    :ivar paths: only these and what lies below them.
+    :ivar patterns: borg's patterns, each with its ``+`` or ``-``.
+    :ivar exclude: borg's exclude patterns.
+    :ivar strip_components: how many leading parts of each path are left out.
+    :ivar numeric_ids: restore owners by number.
+    :ivar sparse: make holes of zeros.
+    """
+
+    paths: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    strip_components: int = 0
+    numeric_ids: bool = False
+    sparse: bool = False
+
+    def selection(self) -> list[str]:
+        """The options that choose entries, beside the paths."""
+        return [*(f"--pattern={pattern}" for pattern in self.patterns), *(f"--exclude={pattern}" for pattern in self.exclude)]
+
+    def manner(self) -> list[str]:
+        """The options that say how to write them."""
+        strip = [f"--strip-components={self.strip_components}"] if self.strip_components else []
+        return strip + (["--numeric-ids"] if self.numeric_ids else []) + (["--sparse"] if self.sparse else [])
 
 
 class Plan(NamedTuple):
     """What an extraction will write.
 
-    :ivar entries: all entries that are wanted.
-    :ivar outstanding: those that are missing at the destination or differ there.
+    :ivar entries: all entries that are wanted, by their places below the destination.
+    :ivar outstanding: those that will be extracted.
+    :ivar overwritten: those of them in whose place something else stands, which is lost then.
+    :ivar kept: those in whose place something else stands, which stays.
     """
 
     entries: Sequence[Entry]
     outstanding: Sequence[Entry]
+    overwritten: Sequence[Entry] = ()
+    kept: Sequence[Entry] = ()
 
 
-def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool) -> Plan:
+def strip(entries: Sequence[Entry], count: int) -> tuple[list[Entry], dict[str, str]]:
+    """Leave out leading parts of all paths, and what has no more of them than that, as borg does.
+
+    :returns: the entries by their new paths, and the archived path of each that has another one.
+    :raises Failure: ``invalid_argument``: two of them would come to the same place.
+    """
+    if not count:
+        return list(entries), {}
+    stripped = []
+    origins: dict[str, str] = {}
+    for entry in entries:
+        path = _without_components(entry.path, count)
+        if not path:
+            continue
+        if path in origins:
+            raise Failure(
+                "invalid_argument",
+                f"strip_components: with {count}, {printable(origins[path])!r} and {printable(entry.path)!r} would come to the same"
+                " place. Give a smaller number, or choose one of them with paths.",
+            )
+        origins[path] = entry.path
+        source = _without_components(entry.source, count) if entry.kind == "h" else entry.source
+        stripped.append(entry._replace(path=path, source=source))
+    return stripped, origins
+
+
+def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool, overwrite: str = "changed") -> Plan:
     """Compare the destination with the archive. Contents are compared where the entries bear hashes.
 
+    :param overwrite: one of :data:`OVERWRITE`.
     :raises Failure: ``unsafe``: borg would write outside of the destination, or link to a file there.
     """
     _check_paths(entries)
+    if _is_empty(destination):
+        return Plan(entries, entries)
     _check_links(entries, destination)
     present = _Comparison(destination, entries, numeric_ids)
     differing = {entry.path for entry in entries if present.differs(entry)}
+    displaced = [entry for entry in entries if present.is_displaced(entry) and (overwrite == "always" or entry.path in differing)]
+    if overwrite == "never":
+        missing = [entry for entry in entries if not present.stands(entry)]
+        return Plan(entries, missing, kept=displaced)
+    if overwrite == "always":
+        return Plan(entries, entries, overwritten=displaced)
     # the names of one file are extracted together, or they would become several files
     torn = {entry.source for entry in entries if entry.kind == "h" and entry.path in differing} | differing
     rewritten = {entry.path for entry in entries if entry.path in torn or (entry.kind == "h" and entry.source in torn)}
     # writing into a directory changes its time
     touched = {parent for path in rewritten for parent in _parents(path)}
-    return Plan(entries, [entry for entry in entries if entry.path in rewritten or entry.path in touched])
+    outstanding = [entry for entry in entries if entry.path in rewritten or entry.path in touched]
+    return Plan(entries, outstanding, overwritten=displaced)
+
+
+def left_over(plan: Plan, destination: str, *, numeric_ids: bool) -> list[Entry]:
+    """Those that were to be extracted and still differ."""
+    # a further name of a file that was left alone has become a file of its own
+    present = _Comparison(destination, plan.outstanding, numeric_ids)
+    return [entry for entry in plan.outstanding if present.differs(entry)]
+
+
+def changed_since(entries: Sequence[Entry], destination: str, moment: int) -> list[Entry]:
+    """Those that were written at the destination, or changed in any way, since a moment: nobody can set that time back."""
+    changed = []
+    for entry in entries:
+        with contextlib.suppress(OSError):  # it is gone by now
+            if os.lstat(os.path.join(destination, entry.path)).st_ctime >= moment:
+                changed.append(entry)
+    return changed
+
+
+class Note:
+    """A file at the destination that says what is being restored there, as long as that has not ended.
+
+    Whoever finds it there knows that the files around it are not complete, and the next run knows them for its own.
+    """
+
+    def __init__(self, destination: str, archive: Archive) -> None:
+        self._path = os.path.join(destination, NOTE)
+        self._archive = archive
+
+    def begun(self) -> Optional[int]:
+        """When an extraction of the same archive began that did not end, in seconds since 1970; None: there is none."""
+        try:
+            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
+                match = re.search(rf"(?m)^archive: .* {self._archive.id}\nbegun: (\d+)$", file.read(10_000))
+        except OSError:
+            return None
+        return int(match.group(1)) if match else None
+
+    def write(self, begun: int, done: int, total: int) -> None:
+        """Say how far it is.
+
+        :param begun: as :meth:`begun` gives it.
+        """
+        text = (
+            "Files of an archive are being restored here. If nobody is at it any more, it was interrupted: run the same task"
+            f" again, which completes it.\narchive: {self._archive.name} {self._archive.id}\nbegun: {begun}\n"
+            f"progress: {done} of {total} entries\n"
+        )
+        write_atomically(self._path, text.encode("utf-8", "backslashreplace"), mode=0o600)
+
+    def remove(self) -> None:
+        """Say that it has ended."""
+        with contextlib.suppress(FileNotFoundError):  # another run was faster
+            os.unlink(self._path)
+
+
+@contextlib.contextmanager
+def alone(destination: str) -> Iterator[None]:
+    """Keep other extractions away from the destination, which is made where it is missing. A killed one leaves no lock.
+
+    :raises Failure: ``locked``.
+    """
+    os.makedirs(destination, 0o700, exist_ok=True)
+    descriptor = os.open(destination, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Failure(
+                "locked",
+                f"Another run is restoring to {printable(destination)}. Nothing was extracted. {NOTE} there says how far it is; run"
+                " again when it has ended.",
+                reason=RESTORING,
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def extract(
-    borg: Borg,
-    archive: str,
-    plan: Plan,
-    destination: str,
-    *,
-    paths: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    numeric_ids: bool,
+    borg: Borg, archive: Archive, plan: Plan, destination: str, wanted: Wanted, origins: Mapping[str, str]
 ) -> list[str]:
-    """Extract what is outstanding; the warnings that borg had.
+    """Extract what is outstanding to a destination that exists; the warnings that borg had.
 
-    :param paths: as the plan's entries were listed.
-    :param exclude: likewise.
+    :param origins: the archived paths of those entries of the plan that have another one.
     """
-    options = [f"--exclude={pattern}" for pattern in exclude] + (["--numeric-ids"] if numeric_ids else [])
-    single = [f"pf:{entry.path}" for entry in plan.outstanding]
-    narrow = len(single) < len(plan.entries) and sum(len(os.fsencode(path)) + 9 for path in single) < _ARGUMENTS_SIZE
-    os.makedirs(destination, 0o700, exist_ok=True)
-    outcome = borg.run(
-        "extract", *options, archive=archive, arguments=["--", *(single if narrow else paths)], cwd=destination
-    )
+    note = Note(destination, archive)
+    begun = note.begun() or int(time.time())
+    present = _Comparison(destination, plan.entries, wanted.numeric_ids)
+    note.write(begun, 0, len(plan.outstanding))
+    ended = threading.Event()
+    follower = threading.Thread(target=_follow, args=(plan.outstanding, present, note, begun, ended), daemon=True)
+    follower.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
+            options, arguments = _selection(plan, wanted, origins, os.path.join(directory, "patterns"))
+            outcome = borg.run(
+                "extract", *options, *wanted.manner(), archive=archive.name, arguments=["--", *arguments], cwd=destination
+            )
+    finally:
+        ended.set()
+        follower.join()
     return outcome.log.warnings()
 
 
-def _check_paths(entries: Sequence[Entry]) -> None:
-    kinds = {_shown(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
-    for entry in entries:
-        _check_path(entry.path, f"The archive holds the path {printable(entry.path)!r}", kinds)
-        if entry.kind == "h":
-            subject = f"The archive holds {printable(entry.path)!r} as a further name of {entry.source!r}"
-            _check_path(entry.source, subject, kinds)
-            if kinds.get(os.path.normpath(entry.source)) == "l":
-                raise Failure("unsafe", f"{subject}, which is a symbolic link. {_CRAFTED}")
+def _selection(plan: Plan, wanted: Wanted, origins: Mapping[str, str], path: str) -> tuple[list[str], list[str]]:
+    """The options and arguments that make borg extract just what is outstanding.
 
-
-def _check_path(path: str, subject: str, links: Collection[str]) -> None:
-    """Refuse a path that leads out of the destination by itself, or by a link of the archive.
-
-    :param links: spelled as :func:`_shown` does.
+    :param path: where a file with patterns may be made. It takes any number of names, but only those of one line of UTF-8, of
+        which borg strips white space. Source: `borg.patterns` and `borg.helpers.misc.clean_lines`, 1.2.9 and 1.4.5.
     """
+    if len(plan.outstanding) == len(plan.entries):
+        return wanted.selection(), list(wanted.paths)
+    names = [origins.get(entry.path, entry.path) for entry in plan.outstanding]
+    plain = {name for name in names if name == printable(name).strip() and not re.search(r"[\r\n]", name)}
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"+ pf:{name}\n" for name in names if name in plain)
+        # without paths borg extracts what no pattern is about
+        file.write("- re:.*\n")
+    return [f"--patterns-from={path}"], [f"pf:{name}" for name in names if name not in plain]
+
+
+def _follow(entries: Sequence[Entry], present: _Comparison, note: Note, begun: int, ended: threading.Event) -> None:
+    """Tell in the note how far borg is; it goes through an archive in order, and cares for directories in the end."""
+    done = 0
+    while not ended.wait(PROGRESS_SECONDS):
+        end = len(entries)
+        while done < end:
+            middle = (done + end) // 2
+            if present.is_done(entries[middle]):
+                done = middle + 1
+            else:
+                end = middle
+        with contextlib.suppress(OSError):  # borg itself will say what is wrong
+            note.write(begun, done, len(entries))
+
+
+def _without_components(path: str, count: int) -> str:
+    return "/".join(path.split("/")[count:])
+
+
+def _is_empty(destination: str) -> bool:
+    try:
+        with os.scandir(destination) as found:
+            return next(found, None) is None
+    except FileNotFoundError:
+        return True
+    except PermissionError:  # entering it may be allowed all the same
+        return False
+
+
+def _check_paths(entries: Sequence[Entry]) -> None:
+    """Refuse paths that lead out of the destination by themselves, or by a link of the archive."""
+    kinds = {_shown(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
+    link_above = _above(lambda parent: _shown(os.path.normpath(parent)) in kinds)
+    for entry in entries:
+        way = _way_out(entry.path, link_above)
+        if way is not None:
+            raise Failure("unsafe", f"The archive holds the path {printable(entry.path)!r}, {way} {_CRAFTED}")
+        if entry.kind == "h":
+            way = _way_out(entry.source, link_above)
+            if way is None and kinds.get(os.path.normpath(entry.source)) == "l":
+                way = "which is a symbolic link."
+            if way is not None:
+                subject = f"{printable(entry.path)!r} as a further name of {entry.source!r}"
+                raise Failure("unsafe", f"The archive holds {subject}, {way} {_CRAFTED}")
+
+
+def _way_out(path: str, link_above: Callable[[str], Optional[str]]) -> Optional[str]:
+    """How a path of the archive leads out of the destination; None: it does not."""
     if path.startswith("/") or ".." in path.split("/"):
-        raise Failure("unsafe", f"{subject}, which leads out of the destination. {_CRAFTED}")
-    below = _first_parent(_shown(os.path.normpath(path)), lambda parent: parent in links)
-    if below is not None:
-        raise Failure(
-            "unsafe",
-            f"{subject}, below the link {below!r}, which could lead out of the destination. {_CRAFTED}",
-        )
+        return "which leads out of the destination."
+    link = link_above(path)
+    if link is not None:
+        return f"below the link {_shown(os.path.normpath(link))!r}, which could lead out of the destination."
+    return None
 
 
 def _check_links(entries: Sequence[Entry], destination: str) -> None:
-    checked: dict[str, bool] = {}
-
+    @functools.cache
     def is_link(parent: str) -> bool:
-        if parent not in checked:
-            checked[parent] = os.path.islink(os.path.join(destination, parent))
-        return checked[parent]
+        return os.path.islink(os.path.join(destination, parent))
 
+    link_above = _above(is_link)
     wanted = {_shown(os.path.normpath(entry.path)) for entry in entries}
     for entry in entries:
-        below = _first_parent(entry.path, is_link)
+        below = link_above(entry.path)
         if below is None and entry.kind == "d" and is_link(entry.path):
             below = entry.path
         if below is not None:
@@ -163,18 +369,43 @@ def _parents(path: str) -> Iterator[str]:
         position = path.find("/", position + 1)
 
 
-def _first_parent(path: str, matches: Callable[[str], bool]) -> Optional[str]:
-    return next(filter(matches, _parents(path)), None)
+def _above(matches: Callable[[str], bool]) -> Callable[[str], Optional[str]]:
+    """What finds the first directory above a path that matches; all files of a directory share the answer."""
+    known: dict[str, Optional[str]] = {}
+
+    def first(path: str) -> Optional[str]:
+        directory = path[: path.rfind("/") + 1]
+        if directory not in known:
+            known[directory] = next(filter(matches, _parents(directory)), None)
+        return known[directory]
+
+    return first
 
 
 class _Comparison:
     """Whether a file at the destination is the archived one, as far as borg lists it and this user may restore it."""
 
     def __init__(self, destination: str, entries: Sequence[Entry], numeric_ids: bool) -> None:
-        self._destination = destination
+        self._below = os.path.join(destination, "")
         self._wanted = {entry.path for entry in entries}
         self._numeric_ids = numeric_ids
         self._owners_matter = os.geteuid() == 0
+
+    def stands(self, entry: Entry) -> bool:
+        """Whether anything stands in its place."""
+        return os.path.lexists(self._below + entry.path)
+
+    def is_displaced(self, entry: Entry) -> bool:
+        """Whether something stands in its place that would be lost: of a directory only its mode and times are."""
+        path = self._below + entry.path
+        return os.path.lexists(path) and not (entry.kind == "d" and os.path.isdir(path))
+
+    def is_done(self, entry: Entry) -> bool:
+        """Whether it seems to be extracted already; for a report, so its content is taken on trust."""
+        try:
+            return self.stands(entry) and (entry.kind == "d" or not self._differs(entry._replace(sha256="")))
+        except OSError:
+            return False
 
     def differs(self, entry: Entry) -> bool:
         """Whether this entry has to be extracted.
@@ -186,17 +417,18 @@ class _Comparison:
         except PermissionError as error:
             raise Failure(
                 "permission",
-                f"{printable(os.path.join(self._destination, entry.path))} may not be looked at by this user, so nothing"
+                f"{printable(self._below + entry.path)} may not be looked at by this user, so nothing"
                 " proves that it is what was archived. Restore as root, or leave it out with exclude.",
             ) from error
 
     def _differs(self, entry: Entry) -> bool:
-        path = os.path.join(self._destination, entry.path)
+        path = self._below + entry.path
         try:
             present = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return True
-        if entry.kind == "h" and entry.source in self._wanted:
+        kind = entry.kind
+        if kind == "h" and entry.source in self._wanted:
             return self._is_other_file(present, entry.source)
         if stat.filemode(present.st_mode) != entry.mode.replace("h", "-", 1):
             return True
@@ -204,15 +436,15 @@ class _Comparison:
             return True
         if self._owners_matter and (present.st_uid, present.st_gid) != self._owner(entry):
             return True
-        if entry.kind == "l":
+        if kind == "l":
             return _shown(os.readlink(path)) != entry.source
-        if entry.kind == "-":
+        if kind == "-":
             return present.st_size != entry.size or (bool(entry.sha256) and _sha256(path) != entry.sha256)
         return False
 
     def _is_other_file(self, present: os.stat_result, source: str) -> bool:
         try:
-            first = os.lstat(os.path.join(self._destination, source))
+            first = os.lstat(self._below + source)
         except OSError:
             return True
         return (first.st_dev, first.st_ino) != (present.st_dev, present.st_ino)

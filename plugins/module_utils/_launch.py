@@ -51,12 +51,14 @@ class Launch(NamedTuple):
     :ivar account: whom it runs as.
     :ivar base_directory: borg's base directory (BORG_BASE_DIR); None: the home.
     :ivar version: borgmatic's; () where it is unknown.
+    :ivar credentials: whether the passphrases of its configurations are credentials of systemd.
     """
 
     program: str
     account: Account
     base_directory: Optional[str] = None
     version: tuple[int, ...] = ()
+    credentials: bool = False
 
     @property
     def environment(self) -> dict[str, str]:

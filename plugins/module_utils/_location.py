@@ -69,19 +69,26 @@ class Location(NamedTuple):
 
     @property
     def directory(self) -> str:
-        """The directory of a local repository, with borg's placeholders expanded as borg does.
+        """The directory of a local repository."""
+        return self.canonical
 
-        Source: `borg.platform.base` and `borg.helpers.parseformat.replace_placeholders`, 1.2.9 and 1.4.5.
+    @property
+    def canonical(self) -> str:
+        """As borg remembers it, with its placeholders expanded as borg does.
+
+        Source: `borg.platform.base`, `borg.helpers.parseformat.replace_placeholders` and `Location.canonical_path`, 1.2.9 and
+        1.4.5.
         """
-        if "{" not in self.path:
-            return self.path
+        text = str(self)
+        if "{" not in text:
+            return text
         import platform
         import socket
 
         hostname = platform.node().partition(".")[0]
         values = {"hostname": hostname, "fqdn": socket.getfqdn(hostname), "user": pwd.getpwuid(os.getuid()).pw_name}
         values["reverse-fqdn"] = ".".join(reversed(values["fqdn"].split(".")))
-        return re.sub(_PLACEHOLDER, lambda match: values[match.group(1)], self.path)
+        return re.sub(_PLACEHOLDER, lambda match: values[match.group(1)], text)
 
     @classmethod
     def parse(cls, text: str, parameter: str = "repository") -> Location:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import stat
 from typing import NamedTuple, Optional
@@ -13,6 +15,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._difference impor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
 
 _MODE = 0o644
+_PROGRAM_MODE = 0o755
 
 
 class ManagedFile(NamedTuple):
@@ -56,6 +59,49 @@ class ManagedFile(NamedTuple):
 def _lines(text: Optional[str]) -> Optional[list[str]]:
     """A list, for then a diff shows line by line what differs."""
     return None if text is None else text.splitlines()
+
+
+class ManagedProgram(NamedTuple):
+    """A program of the caller that everybody may run.
+
+    :ivar data: its bytes; None: there shall be no such file.
+    """
+
+    path: str
+    data: Optional[bytes]
+
+    def compare(self, difference: Difference) -> bool:
+        """Note what differs; tell whether anything does."""
+        before, after = self._read(), None if self.data is None else _described(self.data, _PROGRAM_MODE, os.geteuid(), os.getegid())
+        difference.add(self.path, before, after)
+        return before != after
+
+    def apply(self) -> None:
+        """Put it right; its directory is ours too."""
+        if self.data is not None:
+            directory = os.path.dirname(self.path)
+            if not os.path.isdir(directory):
+                os.makedirs(directory)
+                os.chmod(directory, _PROGRAM_MODE)
+            write_atomically(self.path, self.data, mode=_PROGRAM_MODE)
+        elif os.path.lexists(self.path):
+            os.unlink(self.path)
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                os.rmdir(os.path.dirname(self.path))
+
+    def _read(self) -> Optional[str]:
+        try:
+            status = os.lstat(self.path)
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return "no file"
+        with open(self.path, "rb") as file:
+            return _described(file.read(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+def _described(data: bytes, mode: int, uid: int, gid: int) -> str:
+    return f"a program with the SHA-256 {hashlib.sha256(data).hexdigest()}, mode {mode:04o}, owner {uid}:{gid}"
 
 
 class ManagedLink(NamedTuple):

@@ -63,6 +63,7 @@ def run(
     *,
     environment: Optional[Mapping[str, str]] = None,
     secrets: Optional[Mapping[str, str]] = None,
+    stdin: Optional[str] = None,
     timeout: Optional[float] = None,
     cwd: Optional[str] = None,
     umask: int = 0o077,
@@ -70,12 +71,13 @@ def run(
 ) -> Completed:
     """Run one process to its end; its exit code is the caller's to judge.
 
-    Nothing is expanded, standard input is empty, and no question can be asked: there is no terminal.
+    Nothing is expanded, and no question can be asked: there is no terminal.
 
     :param argv: the program and its arguments.
     :param environment: variables on top of :func:`base_environment`.
     :param secrets: variable name -> text. The text goes through a pipe of its own; the variable holds the number of
         the descriptor (as BORG_PASSPHRASE_FD does), so that neither ``ps`` nor ``/proc`` shows it.
+    :param stdin: what it reads from standard input; None: nothing.
     :param timeout: seconds until the process and all that it started are killed; None: no limit.
     :param cwd: the working directory.
     :param umask: for the files that it makes.
@@ -93,7 +95,7 @@ def run(
             # run_command leaves standard input open and knows no timeout
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=variables,
@@ -112,7 +114,7 @@ def run(
         for descriptor in descriptors:
             os.close(descriptor)
     try:
-        stdout, stderr = process.communicate(timeout=timeout)
+        stdout, stderr = process.communicate(None if stdin is None else _bytes(stdin), timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise Failure(
             "timeout",
@@ -131,7 +133,7 @@ def _readable(text: str) -> int:
     """A descriptor from which the text can be read once. The text is far smaller than a pipe's 64 KiB buffer."""
     read_end, write_end = os.pipe()
     try:
-        os.write(write_end, text.encode("utf-8", "surrogateescape"))
+        os.write(write_end, _bytes(text))
     finally:
         os.close(write_end)
     return read_end
@@ -158,6 +160,10 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         pass
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _text(data: bytes, encoding: str) -> str:

@@ -200,9 +200,10 @@ class Found(NamedTuple):
     :ivar accepted: it was moved, or is unencrypted and was never seen here, and the user accepts that.
     """
 
-    description: Description
-    passphrase: Optional[str]
-    accepted: bool
+    id: str
+    encryption: str
+    passphrase: Optional[str] = None
+    accepted: bool = False
 
 
 def find(borg: Borg, previous_passphrases: Sequence[str]) -> Optional[Found]:
@@ -228,7 +229,7 @@ def find(borg: Borg, previous_passphrases: Sequence[str]) -> Optional[Found]:
                 raise
         else:
             wanted = candidates[0] == borg.passphrase
-            return Found(description, None if wanted else candidates[0], opener is borg)
+            return Found(description.id, description.encryption, None if wanted else candidates[0], opener is borg)
 
 
 def _acceptable(borg: Borg) -> list[str]:
@@ -256,14 +257,16 @@ def _process_of(lock: str) -> str:
 def change_passphrase(borg: Borg, current: str) -> Description:
     """Give the key the passphrase of ``borg``, and prove that it opens now.
 
-    borg takes a new passphrase from its environment only; without it, it would keep the old one and report success.
-    Source: `borg.crypto.key.Passphrase.new`, 1.2.9 and 1.4.5.
+    borg takes a new passphrase from its environment only; without it, it would keep the old one and report success. And it hands its
+    environment to ssh, which has no business with this.
+    Source: `borg.crypto.key.Passphrase.new`, `borg.remote.RemoteRepository`, 1.2.9 and 1.4.5.
 
     :param current: the passphrase in force.
     """
     check_passphrase(current, "previous_passphrases")
     wanted = {"BORG_NEW_PASSPHRASE": borg.passphrase or ""}
     check_passphrase(wanted["BORG_NEW_PASSPHRASE"])
+    wanted["BORG_RSH"] = f"env -u BORG_NEW_PASSPHRASE {borg.rsh}"
     borg.run("key change-passphrase", passphrase=current, environment=wanted)
     return describe(borg, "--last=1")
 

@@ -32,6 +32,9 @@ PRIORITY = (
 #: are filtered). Written is still only where ReadWritePaths allows.
 _CAPABILITIES = "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_ADMIN"
 
+#: A restore gives files their owners, modes and attributes back, and makes devices.
+_RESTORING = "CAP_CHOWN CAP_FSETID CAP_MKNOD CAP_SETFCAP"
+
 _STRICT = (
     "ProtectSystem=strict",
     # read-only as well: strict leaves homes alone
@@ -55,6 +58,13 @@ _STRICT = (
     "DeviceAllow=char-* r",
 )
 
+#: What of it is in the way of a restore, and what stands there instead.
+_STRICT_BUT = {
+    "RestrictSUIDSGID=yes": "RestrictSUIDSGID=no",
+    "DeviceAllow=block-* r": "DeviceAllow=block-* rm",
+    "DeviceAllow=char-* r": "DeviceAllow=char-* rm",
+}
+
 #: No mount namespace (a hook may mount what others shall see), all capabilities, no NoNewPrivileges (sudo).
 _HOOKS_OF_ROOT = (
     "LockPersonality=yes",
@@ -64,19 +74,21 @@ _HOOKS_OF_ROOT = (
 )
 
 
-def directives(profile: str, writable: Sequence[str], quote: Callable[[str], str], *, root: bool) -> list[str]:
+def directives(profile: str, writable: Sequence[str], quote: Callable[[str], str], *, root: bool, restores: bool = False) -> list[str]:
     """The lines of the section [Service] that make up a profile.
 
     :param profile: one of :data:`PROFILES`.
     :param writable: the paths that may be written to; those that do not exist count for nothing.
     :param quote: writes one path the way systemd reads it.
     :param root: whether root runs it: of any other account's service, filters would take away sudo.
+    :param restores: whether files are restored, to a scratch place.
     """
     if profile == "strict":
+        capabilities = f"{_CAPABILITIES} {_RESTORING}" if restores else _CAPABILITIES
         paths = dict.fromkeys(("/tmp", "/var/tmp", *writable))
         return [
-            *_STRICT,
-            f"CapabilityBoundingSet={_CAPABILITIES if root else ''}",
+            *(_STRICT_BUT.get(line, line) if restores else line for line in _STRICT),
+            f"CapabilityBoundingSet={capabilities if root else ''}",
             *(f"ReadWritePaths={quote('-' + path)}" for path in paths),
         ]
     if profile == "hooks" and root:

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, Optional, Sequence
 from ansible_collections.fleetbackup.borg.plugins.module_utils._calendar import Calendar
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 
-#: What borgmatic does unattended, in the order in which it has to be done.
-ACTIONS = ("create", "prune", "compact", "check")
+#: What is done by a program of ours.
+DRILL = "drill"
+#: What borgmatic does unattended, in the order in which it has to be done, and what we do.
+ACTIONS = ("create", "prune", "compact", "check", DRILL)
 #: Seconds after which a run is ended: whatever still hangs then hangs for good, and would hold up every later run.
 DEFAULT_TIMEOUT = 7 * 24 * 3600
 
@@ -71,6 +73,11 @@ class Schedule(NamedTuple):
         for option, example in (("actions", "[create]"), ("configs", "[/etc/borgmatic.d/system.yaml]")):
             if not raw[option]:
                 raise Failure("invalid_argument", f"{where}: {option} is empty; for example {example}.")
+        if DRILL in raw["actions"] and len(set(raw["actions"])) > 1:
+            raise Failure(
+                "invalid_argument",
+                f"{where}: actions: {DRILL} stands alone, since borgmatic does the others; give it a schedule of its own.",
+            )
         for path in raw["configs"]:
             _check_path(path, f"{where}: configs", "/etc/borgmatic.d/system.yaml", home=False)
         for path in raw["read_write_paths"]:
@@ -94,6 +101,11 @@ class Schedule(NamedTuple):
             network=raw["network"] is not False,
             timeout=raw["timeout"],
         )
+
+    @property
+    def drills(self) -> bool:
+        """Whether it is about restore drills, which borgmatic knows nothing of."""
+        return DRILL in self.actions
 
     def borgmatic_arguments(self, *options: str) -> list[str]:
         """What follows the program on the command line.

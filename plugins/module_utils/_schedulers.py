@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Launch
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import Schedule
 
 
@@ -68,6 +69,19 @@ def refuse_strict(schedules: Sequence[Schedule], why: str) -> None:
                 "invalid_argument",
                 f"schedule {schedule.name}: profile: strict cannot be kept, {why}; leave it out, or use systemd's system scope.",
             )
+
+
+def refuse_credentials(schedules: Sequence[Schedule], launch: Launch, why: str) -> None:
+    """For schedulers that can't hand a run credentials.
+
+    :raises Failure: ``invalid_argument`` where one needs them.
+    """
+    if launch.credentials and any(schedule.present for schedule in schedules):
+        raise Failure(
+            "invalid_argument",
+            f"passphrase_store: systemd_credential cannot be kept, {why}; use systemd's system scope (with user for an ordinary"
+            " account), or say passphrase_store: file to borgmatic_config and here.",
+        )
 
 
 def as_result(schedule: Schedule, standing: Standing) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from fnmatch import fnmatchcase
 from typing import Optional, Sequence, cast
@@ -12,8 +13,10 @@ from typing import Optional, Sequence, cast
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._distribution_timer import NAME as DISTRIBUTION_TIMER
 from ansible_collections.fleetbackup.borg.plugins.module_utils._distribution_timer import DistributionTimer
+from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_program import program_path
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Launch
+from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedProgram
 from ansible_collections.fleetbackup.borg.plugins.module_utils._process import find_program
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import Schedule
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import Scheduler, Standing
@@ -79,6 +82,8 @@ class Scheduling:
         # choose() has seen to it that there is one
         self._main = cast(Scheduler, backends.pop(backend))
         self._other = next(iter(backends.values()))
+        self._program_path = program_path(scope, launch)
+        self._program: Optional[ManagedProgram] = None
 
     def strays(self, schedules: Sequence[Schedule], patterns: Sequence[str]) -> list[Schedule]:
         """The schedules that are there, are not wanted, and have a name that matches a pattern; as absent ones."""
@@ -92,6 +97,7 @@ class Scheduling:
 
         :raises Failure: ``invalid_argument``, ``permission``, ``other``.
         """
+        self._compare_program(schedules, difference)
         self._main.compare(schedules, difference)
         if self._other:
             moved = [Schedule(schedule.name, present=False) for schedule in schedules if schedule.name in self._other.names()]
@@ -101,11 +107,15 @@ class Scheduling:
 
     def apply(self) -> None:
         """Put right what :meth:`compare` noted. The new scheduler takes over before the other one ends."""
+        if self._program and self._program.data is not None:
+            self._program.apply()
         self._main.apply()
         if self._other:
             self._other.apply()
         if self._distribution:
             self._distribution.apply()
+        if self._program and self._program.data is None:
+            self._program.apply()
 
     def standing(self, schedule: Schedule) -> Standing:
         """How a schedule stands.
@@ -114,11 +124,36 @@ class Scheduling:
         """
         return self._main.standing(schedule)
 
+    def _compare_program(self, schedules: Sequence[Schedule], difference: Difference) -> None:
+        """Note whether the program of restore drills is missing, another one, or needed no more."""
+        data, self._program = None, None
+        if any(schedule.present and schedule.drills for schedule in schedules):
+            # most machines have no such schedule, and should not load what makes it
+            from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_zipapp import program
+
+            data = program()
+        elif not os.path.lexists(self._program_path) or self._is_run_by_others(schedules):
+            return
+        managed = ManagedProgram(self._program_path, data)
+        self._program = managed if managed.compare(difference) else None
+
+    def _is_run_by_others(self, schedules: Sequence[Schedule]) -> bool:
+        """Whether a schedule that this call is not about runs the program."""
+        names = {schedule.name for schedule in schedules}
+        paths = [*glob.glob(f"{glob.escape(self._systemd.directory)}/{PREFIX}*.service"), *glob.glob(f"{_CRON_DIRECTORY}/{PREFIX}*")]
+        others = (path for path in paths if os.path.basename(path)[len(PREFIX) :].removesuffix(".service") not in names)
+        return any(_mentions(path, self._program_path) for path in others)
+
     def _has_ours(self, schedules: Sequence[Schedule]) -> bool:
         """Whether this machine has, or will have, schedules of ours. A call without any prepares for them."""
         absent = {schedule.name for schedule in schedules if not schedule.present}
         there = self._main.names() | (self._other.names() if self._other else set())
         return not schedules or len(absent) < len(schedules) or bool(there - absent)
+
+
+def _mentions(path: str, text: str) -> bool:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return text in file.read()
 
 
 def _has_jobs() -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import Server, read_pinned, render_pinned
 from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_config import render_config
@@ -30,6 +31,7 @@ class Identity(NamedTuple):
     :ivar path: the private key.
     :ivar generate: whether it is made where there is none.
     :ivar comment: of a new key.
+    :ivar private_key: the text of the key that shall stand there where there is none.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Identity(NamedTuple):
     generate: bool
     comment: str
     servers: list[Server]
+    private_key: Optional[str] = None
 
     def ensure(self, *, check_mode: bool) -> dict[str, Any]:
         """Bring it about; the module's result."""
@@ -56,10 +59,10 @@ class Identity(NamedTuple):
                 if pair.exists:
                     pair.repair()
                 else:
-                    pairs[path] = generate(path, require_ssh_keygen("make a key"), self.comment)
+                    pairs[path] = self._made(path)
             for file in differing:
                 file.apply()
-        made = pairs[self.path].generated or not pairs[self.path].exists
+        made = pairs[self.path].generated or not (pairs[self.path].exists or self.private_key)
         return {
             "changed": changed,
             "assumed": assumed,
@@ -120,6 +123,15 @@ class Identity(NamedTuple):
             "generated": generated,
         }
 
+    def _made(self, path: str) -> KeyPair:
+        if self.private_key is None:
+            return generate(path, require_ssh_keygen("make a key"), self.comment)
+        write_atomically(path, self.private_key.encode(), mode=0o600)
+        pair = KeyPair(path)
+        pair.look()
+        pair.repair()
+        return pair
+
     def _pinned(self) -> dict[str, tuple[PublicKey, ...]]:
         """By name, the host keys that shall be pinned; none where nobody knows any."""
         before = read_pinned(_our_text(self.known_hosts))
@@ -143,6 +155,8 @@ class Identity(NamedTuple):
                 pair.look(may_run=not pair.must_close)
                 pair.compare(difference)
                 certain = certain and not (check_mode and pair.public is None)
+            elif path == self.path and self.private_key is not None:
+                difference.add(path, None, "the given key")
             elif path != self.path or not self.generate:
                 raise Failure(
                     "key_missing",
@@ -210,6 +224,8 @@ def _shown_server(
         "host": server.host,
         "port": server.port,
         "public_key": None if public is None else str(public),
+        "identity_file": server.identity_file,
         "pinned": bool(keys),
+        "host_keys": [key.bare for key in keys],
         "host_key_fingerprints": [f"{key.kind} {key.fingerprint}" for key in keys],
     }

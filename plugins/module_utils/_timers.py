@@ -22,7 +22,12 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Launch
 from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile, ManagedLink
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import Schedule
-from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import Scheduler, Standing, refuse_strict
+from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import (
+    Scheduler,
+    Standing,
+    refuse_credentials,
+    refuse_strict,
+)
 from ansible_collections.fleetbackup.borg.plugins.module_utils._systemd import Systemd, Unit
 from ansible_collections.fleetbackup.borg.plugins.module_utils._units import (
     PREFIX,
@@ -114,6 +119,7 @@ class Timers(Scheduler):
         systemd = self._systemd
         if systemd.scope == "user":
             refuse_strict(schedules, "a user's own systemd has no sandbox")
+            refuse_credentials(schedules, self._launch, "a user's own systemd can't use the key that decrypts them")
         elif os.geteuid() != 0:
             raise Failure(
                 "permission",

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+import os
+from typing import Iterable, Sequence
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _drill_program as drill_program
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account, Launch
+from ansible_collections.fleetbackup.borg.plugins.module_utils._passphrase_path import CREDENTIAL, passphrase_path
 from ansible_collections.fleetbackup.borg.plugins.module_utils._sandbox import PRIORITY, directives
 from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import Schedule
 
@@ -42,16 +45,22 @@ def service_text(schedule: Schedule, launch: Launch, *, scope: str, flock: str, 
     """
     account = launch.account
     directory = runtime_directory(account)
-    command = [
-        *(flock, "--close", f"%t/{directory}/lock"),
-        *map(_literal, [launch.program, *schedule.borgmatic_arguments("--verbosity", "1")]),
-    ]
+    program = [launch.program, *schedule.borgmatic_arguments("--verbosity", "1")]
+    made = launch.own_directories
+    if schedule.drills:
+        program = drill_program.command(scope, launch, schedule.configs, schedule.arguments)
+        made = [*made, drill_program.notes_directory(launch)]
+    command = [flock, "--close", f"%t/{directory}/lock", *map(_literal, program)]
     lines = [_HEAD, "[Unit]", f"Description=borgmatic {' '.join(schedule.actions)}: schedule {schedule.name}"]
     if schedule.network and scope == "system":
         lines += ["Wants=network-online.target", "After=network-online.target"]
     lines += ["", "[Service]", "Type=oneshot"]
     if scope == "system":
         lines.append(f"User={account.name}")
+    if launch.credentials:
+        # systemd finds them by their names; with its path, one that is missing as it is no longer needed would be an error
+        names = [os.path.basename(passphrase_path(CREDENTIAL, config)) for config in schedule.configs]
+        lines += [f"LoadCredentialEncrypted={name}" for name in names]
     lines += [f"Environment={_quote(_literal(f'{name}={value}'))}" for name, value in launch.environment.items()]
     lines += [
         f"RuntimeDirectory={directory}",
@@ -60,10 +69,13 @@ def service_text(schedule: Schedule, launch: Launch, *, scope: str, flock: str, 
         f"TimeoutStartSec={schedule.timeout}",
     ]
     if profile == "strict":
-        lines.append(f"ExecStartPre={_make_directories(launch)}")
+        lines.append(f"ExecStartPre={_make_directories(launch, made)}")
     lines += [f"ExecStart={_command_line(command)}", "SyslogIdentifier=borgmatic", *PRIORITY]
     writable = [*launch.own_directories, *(account.expand(path) for path in schedule.read_write_paths)]
-    lines += directives(profile, writable, lambda path: _quote(_literal(path)), root=account.is_root)
+    writable += drill_program.written(launch, schedule.arguments) if schedule.drills else []
+    lines += directives(
+        profile, writable, lambda path: _quote(_literal(path)), root=account.is_root, restores=schedule.drills
+    )
     return "\n".join([*lines, ""])
 
 
@@ -84,9 +96,9 @@ def timer_text(schedule: Schedule) -> str:
     return "\n".join([*lines, "", "[Install]", "WantedBy=timers.target", ""])
 
 
-def _make_directories(launch: Launch) -> str:
+def _make_directories(launch: Launch, directories: Sequence[str]) -> str:
     """Outside of the sandbox, which can only open what exists: caches get deleted."""
-    make = ["/usr/bin/mkdir", "-p", "-m", "0700", "--", *launch.own_directories]
+    make = ["/usr/bin/mkdir", "-p", "-m", "0700", "--", *directories]
     if not launch.account.is_root:
         identity = [f"--reuid={launch.account.name}", f"--regid={launch.account.gid}", "--init-groups"]
         make = ["/usr/bin/setpriv", *identity, *make]

@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Lists archives, oldest first, and with O(contents=true) their files. It needs no lock and touches no file.
   - A repository that does not exist is a failure; use M(fleetbackup.borg.borg_repository_info) to ask for it.
-  - In check mode, where an earlier task may be what installs Borg or makes the repository, there are no archives then
-    (RV(assumed)).
+  - In check mode, where an earlier task may be what installs Borg, makes the repository or gives access to it, there are no archives
+    then (RV(assumed)).
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes.info
@@ -134,7 +134,8 @@ archives:
           target: null
 assumed:
   description:
-    - Whether nothing could be looked up because Borg is not installed or the repository not made yet; in check mode only.
+    - Whether nothing could be looked up because Borg is not installed, the repository not made or the access to it not given yet; in
+      check mode only.
   returned: success
   type: bool
   sample: false
@@ -180,7 +181,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     try:
         found = repositories.describe(borg, *options).archives
     except Failure as failure:
-        if not module.check_mode or (failure.error != "absent" and borg.program is not None):
+        expected = failure.error == "absent" or borg.program is None or failure.awaits_access
+        if not module.check_mode or not expected:
             raise
         return {"changed": False, "archives": [], "assumed": True}
     listed = [{**archive.as_result(), **_contents(borg, archive, parameters)} for archive in found]

@@ -12,6 +12,10 @@ short_description: Ensure that files of a Borg archive stand at a destination, b
 version_added: 0.1.0
 description:
   - Compares the archive with the destination, extracts what is missing or differs, and compares again.
+  - Where something else than the archived files stands in their places, nothing is extracted until O(overwrite) says what shall
+    become of it.
+  - As long as it has not ended, the file C(.fleetbackup-restoring) stands at the destination. It tells which archive is restored,
+    and every ten seconds how far that is. Where a run was killed it stays, and the next run completes the restore.
   - Content, mode, owner, modification time, hard and symbolic links, extended attributes and ACLs come back as far as the
     user and the file system allow. Other files at the destination are left alone.
   - Nothing is written outside of the destination, and no file there gets a further name. Archives with absolute paths, with
@@ -31,6 +35,11 @@ options:
     description:
       - With O(archive=latest), only archives whose name matches this shell-style pattern, for example V(web1-2*).
     type: str
+  before:
+    description:
+      - With O(archive=latest), only archives that were begun before this time, for example V(2026-11-20) or
+        V(2026-11-20T03:00:00+01:00). Without a zone it is in UTC.
+    type: str
   destination:
     description:
       - The directory that the files go to. It is made, with mode 0700, where there is none. A file archived from
@@ -43,12 +52,37 @@ options:
     type: list
     elements: str
     default: []
+  patterns:
+    description:
+      - Borg's include and exclude patterns in order, as V(+ home/*/keep) or V(- home/*/.cache). The first that matches a path counts.
+        With O(paths), only what one of them or a pattern includes is extracted.
+    type: list
+    elements: str
+    default: []
   exclude:
     description:
       - Borg's exclude patterns.
     type: list
     elements: str
     default: []
+  strip_components:
+    description:
+      - How many leading parts of each path are left out, so that with V(1) C(etc/hosts) goes to C(hosts). What has no more parts
+        than that is not extracted.
+    type: int
+    default: 0
+  overwrite:
+    description:
+      - What becomes of files that stand at the destination and are not what was archived, and of links and the like. Directories
+        are always merged.
+      - By default that is a failure (C(error=unsafe)) and nothing is extracted, unless they are what an interrupted run for the same
+        archive left.
+      - V(never) leaves them as they are, and extracts only what is missing. What was written since a run for the same archive was
+        interrupted may be half a file, so that is a failure.
+      - V(changed) replaces them.
+      - V(always) replaces everything, on each run.
+    type: str
+    choices: [never, changed, always]
   compare:
     description:
       - What makes a file at the destination the archived one.
@@ -62,6 +96,19 @@ options:
       - Whether owners are restored by number, not by name.
     type: bool
     default: false
+  sparse:
+    description:
+      - Whether long runs of zeros in files become holes.
+    type: bool
+    default: false
+  progress:
+    description:
+      - With a number of seconds, the restore runs by itself on the target, and at least that often a line says how far it is. It goes on
+        when Ansible is killed; the next run for the same destination waits for it, and completes what is missing then.
+      - Until it has ended, this module stands with its options in a file that only its user can read, as it does with C(async). Where
+        Ansible becomes an account other than root, that takes the package C(acl) on the target.
+      - By default it runs as other tasks do, and C(async) may be said.
+    type: int
 seealso:
   - module: fleetbackup.borg.borg_archive_info
 author:
@@ -76,6 +123,25 @@ EXAMPLES = r"""
     match_archives: "{{ inventory_hostname }}-2*"
     paths: [etc/ssh/sshd_config]
     destination: /root/restored
+
+- name: What a directory held on Monday, in its place again
+  fleetbackup.borg.borg_extract:
+    repository: /srv/backup/web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    match_archives: "{{ inventory_hostname }}-2*"
+    before: "2026-11-17T00:00:00+01:00"
+    paths: [srv/wiki]
+    patterns: ["- srv/wiki/cache"]
+    destination: /
+    overwrite: changed
+
+- name: A large restore, which says every half a minute how far it is
+  fleetbackup.borg.borg_extract:
+    repository: /srv/backup/web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    destination: /srv/restored
+    sparse: true
+    progress: 30
 
 - name: A whole archive, proven by content
   fleetbackup.borg.borg_extract:
@@ -126,7 +192,7 @@ bytes:
   type: int
   sample: 4160000
 extracted:
-  description: How many of the entries were missing or differed, and were extracted. Predicted in check mode; V(null) where it is RV(assumed).
+  description: How many of the entries were extracted, as a rule those that were missing or differed. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: int
   sample: 127
@@ -136,22 +202,41 @@ paths:
   type: list
   elements: str
   sample: [etc/ssh/sshd_config]
+overwritten:
+  description:
+    - The first thousand of those in whose place something else stood. Predicted in check mode; V(null) where it is RV(assumed).
+    - A failure because of them has them too.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+kept:
+  description:
+    - The first thousand of the entries that were not extracted because something else stands in their place, with O(overwrite=never).
+      Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 truncated:
-  description: Whether there are more. Predicted in check mode; V(null) where it is RV(assumed).
+  description: Whether one of these lists leaves some out. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: bool
   sample: false
 assumed:
   description:
-    - Whether C(changed) is an assumption because Borg, the repository or the archive is not there yet; in check mode only.
+    - Whether C(changed) is an assumption because Borg, the repository, the archive or the access to it is not there yet; in check mode
+      only.
       What would be extracted is not known then, and its diff is empty.
   returned: success
   type: bool
   sample: false
 """
 
+import datetime
 import os
-from typing import Any, Sequence
+import re
+from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -159,7 +244,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils import _archives 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction as extraction
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository as repositories
 from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
-from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import printable, read_contents
+from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable, read_contents
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
@@ -172,11 +257,17 @@ def main() -> None:
         {
             "archive": {"type": "str", "default": "latest"},
             "match_archives": {"type": "str"},
+            "before": {"type": "str"},
             "destination": {"type": "path", "required": True},
             "paths": {"type": "list", "elements": "str", "default": []},
+            "patterns": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            "strip_components": {"type": "int", "default": 0},
+            "overwrite": {"type": "str", "choices": list(extraction.OVERWRITE)},
             "compare": {"type": "str", "choices": ["metadata", "content"], "default": "metadata"},
             "numeric_ids": {"type": "bool", "default": False},
+            "sparse": {"type": "bool", "default": False},
+            "progress": {"type": "int"},
         },
     )
 
@@ -189,16 +280,32 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     try:
         archive = _archive(borg, parameters)
     except Failure as failure:
-        if not module.check_mode or failure.error not in ("absent", "borg_missing", "archive_absent"):
+        expected = failure.error in ("absent", "borg_missing", "archive_absent") or failure.awaits_access
+        if not module.check_mode or not expected:
             raise
         return _assumed(parameters)
-    entries = read_contents(
-        borg, archive.name, parameters["paths"], parameters["exclude"], hashes=parameters["compare"] == "content"
+    wanted = extraction.Wanted(**{name: parameters[name] for name in extraction.Wanted._fields})
+    listed = read_contents(
+        borg,
+        archive.name,
+        wanted.paths,
+        wanted.exclude,
+        patterns=wanted.patterns,
+        hashes=parameters["compare"] == "content",
     )
-    plan = extraction.make_plan(entries, parameters["destination"], numeric_ids=parameters["numeric_ids"])
-    if plan.outstanding and not module.check_mode:
-        _extract(module, borg, archive.name, plan)
-    return _result(parameters, archive, plan)
+    entries, origins = extraction.strip(listed, wanted.strip_components)
+    destination = parameters["destination"]
+    overwrite = parameters["overwrite"] or "changed"
+    plan = extraction.make_plan(entries, destination, numeric_ids=wanted.numeric_ids, overwrite=overwrite)
+    begun = extraction.Note(destination, archive).begun()
+    interrupted = begun is not None
+    if plan.overwritten and parameters["overwrite"] is None and not interrupted:
+        raise _occupied(destination, plan)
+    if begun is not None:
+        _check_kept(destination, extraction.changed_since(plan.kept, destination, begun))
+    if (plan.outstanding or interrupted) and not module.check_mode:
+        _extract(module, borg, archive, plan, wanted, origins)
+    return _result(parameters, archive, plan, changed=bool(plan.outstanding) or interrupted)
 
 
 def _check(parameters: dict[str, Any]) -> None:
@@ -210,49 +317,105 @@ def _check(parameters: dict[str, Any]) -> None:
     for path in parameters["paths"]:
         if path.startswith("/") or not path.strip() or ".." in path.split("/"):
             raise Failure("invalid_argument", f"paths: {path!r} is no path in an archive; for example 'etc/hosts'.")
+    for pattern in parameters["patterns"]:
+        if not re.match(r"[+-] *\S", pattern):
+            raise Failure(
+                "invalid_argument", f"patterns: {pattern!r} does not begin with '+' or '-'; for example '- home/*/.cache'."
+            )
+    if parameters["strip_components"] < 0:
+        raise Failure("invalid_argument", f"strip_components: {parameters['strip_components']} is negative; for example 1.")
     if parameters["archive"] != "latest":
         archives.check_name(parameters["archive"], "archive")
-        if parameters["match_archives"] is not None:
-            raise Failure("invalid_argument", "match_archives: goes with archive: latest only; leave one of them out.")
+        for name in ("match_archives", "before"):
+            if parameters[name] is not None:
+                raise Failure("invalid_argument", f"{name}: goes with archive: latest only; leave one of them out.")
 
 
 def _archive(borg: Borg, parameters: dict[str, Any]) -> archives.Archive:
-    name, match = parameters["archive"], parameters["match_archives"]
+    name, match, before = parameters["archive"], parameters["match_archives"], parameters["before"]
+    moment = None if before is None else _moment(before)
     if name == "latest":
-        options = ["--last=1"] + ([f"--glob-archives={archives.check_filter(match)}"] if match is not None else [])
+        options = ["--last=1"] if moment is None else []
+        options += [f"--glob-archives={archives.check_filter(match)}"] if match is not None else []
     else:
         options = [f"--glob-archives={archives.escape_pattern(name)}"]
-    found = repositories.describe(borg, *options).archives
+    found = [each for each in repositories.describe(borg, *options).archives if moment is None or each.time < moment]
     if not found:
         what = f"archive {name!r}" if name != "latest" else f"archive that matches {match!r}" if match else "archive"
+        age = f" from before {before}" if before is not None else ""
         raise Failure(
-            "archive_absent", f"{borg.repository} holds no {what}. List what there is with borg_archive_info."
+            "archive_absent", f"{borg.repository} holds no {what}{age}. List what there is with borg_archive_info."
         )
     return found[-1]
 
 
-def _extract(module: AnsibleModule, borg: Borg, archive: str, plan: extraction.Plan) -> None:
-    parameters = module.params
-    warnings = extraction.extract(
-        borg,
-        archive,
-        plan,
-        parameters["destination"],
-        paths=parameters["paths"],
-        exclude=parameters["exclude"],
-        numeric_ids=parameters["numeric_ids"],
-    )
-    for text in warnings:
-        module.warn(printable(text))
-    left = extraction.make_plan(plan.entries, parameters["destination"], numeric_ids=parameters["numeric_ids"]).outstanding
-    if left:
-        shown = ", ".join(printable(entry.path) for entry in left[:5])
+def _moment(text: str) -> datetime.datetime:
+    # before Python 3.11 the letter is not understood
+    try:
+        moment = datetime.datetime.fromisoformat(re.sub(r"[Zz]\Z", "+00:00", text.strip()))
+    except ValueError as error:
         raise Failure(
-            "warning",
-            f"{len(left)} of {len(plan.entries)} files could not be restored as they were archived: {shown}"
-            f"{' …' if len(left) > 5 else ''}. {_said(warnings)}Make room where something else stands, restore as root or onto"
-            " a file system that can hold them, or leave them out with exclude.",
+            "invalid_argument", f"before: {text!r} is no time; for example '2026-11-20' or '2026-11-20T03:00:00+01:00'."
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=archives.UTC)
+
+
+def _occupied(destination: str, plan: extraction.Plan) -> Failure:
+    paths = [printable(entry.path) for entry in plan.overwritten]
+    return Failure(
+        "unsafe",
+        f"{destination} holds {len(paths)} files that are not those of the archive: {', '.join(paths[:5])}"
+        f"{' …' if len(paths) > 5 else ''}. Nothing was extracted. Say overwrite: changed to have them replaced, overwrite: never to"
+        " keep them and extract what is missing, or name another destination.",
+        overwritten=paths[:SHOWN_PATHS],
+    )
+
+
+def _check_kept(destination: str, doubtful: Sequence[Entry]) -> None:
+    """Refuse to keep what an interrupted run may have written by half."""
+    if doubtful:
+        paths = [printable(entry.path) for entry in doubtful]
+        raise Failure(
+            "unsafe",
+            f"{destination}: a run was interrupted, and {len(paths)} files that differ from the archive were written since it began:"
+            f" {', '.join(paths[:5])}{' …' if len(paths) > 5 else ''}. One of them may be half of the archived one. Remove those that"
+            " are, or say overwrite: changed; nothing was extracted.",
         )
+
+
+def _extract(
+    module: AnsibleModule,
+    borg: Borg,
+    archive: archives.Archive,
+    plan: extraction.Plan,
+    wanted: extraction.Wanted,
+    origins: Mapping[str, str],
+) -> None:
+    destination = module.params["destination"]
+    with extraction.alone(destination):
+        warnings = extraction.extract(borg, archive, plan, destination, wanted, origins) if plan.outstanding else []
+        for text in warnings[:SHOWN_PATHS]:
+            module.warn(printable(text))
+        left = extraction.left_over(plan, destination, numeric_ids=wanted.numeric_ids)
+        if left:
+            raise _incomplete(plan, left, warnings)
+        extraction.Note(destination, archive).remove()
+
+
+def _incomplete(plan: extraction.Plan, left: Sequence[Entry], warnings: Sequence[str]) -> Failure:
+    shown = ", ".join(printable(entry.path) for entry in left[:5])
+    what = (
+        f"{len(left)} of {len(plan.entries)} files could not be restored as they were archived: {shown}"
+        f"{' …' if len(left) > 5 else ''}. {_said(warnings)}"
+    )
+    # borg goes on after each file that does not fit
+    if any(re.search(r"\[Errno (?:28|122)\]", text) for text in warnings):
+        return Failure("disk_full", f"{what}Free some space at the destination and run the same task again, which completes it.")
+    return Failure(
+        "warning",
+        f"{what}Make room where something else stands, restore as root or onto a file system that can hold them, or leave them out"
+        " with exclude.",
+    )
 
 
 def _said(warnings: Sequence[str]) -> str:
@@ -261,7 +424,8 @@ def _said(warnings: Sequence[str]) -> str:
 
 def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
     """The result where check mode cannot look into the archive."""
-    unknown = dict.fromkeys(("archive", "entries", "files", "bytes", "extracted", "paths", "truncated"))
+    names = ("archive", "entries", "files", "bytes", "extracted", "paths", "overwritten", "kept", "truncated")
+    unknown = dict.fromkeys(names)
     return {
         "changed": True,
         **unknown,
@@ -271,20 +435,28 @@ def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _result(parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan) -> dict[str, Any]:
-    paths = [printable(entry.path) for entry in plan.outstanding]
+def _result(
+    parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan, *, changed: bool
+) -> dict[str, Any]:
+    lists = (plan.outstanding, plan.overwritten, plan.kept)
+    paths, overwritten, kept = ([printable(entry.path) for entry in entries[:SHOWN_PATHS]] for entries in lists)
     return {
-        "changed": bool(paths),
+        "changed": changed,
         "archive": archive.as_result(),
         "destination": parameters["destination"],
         "entries": len(plan.entries),
         "files": sum(entry.kind in "-h" for entry in plan.entries),
         "bytes": sum(entry.size for entry in plan.entries if entry.kind == "-"),
-        "extracted": len(paths),
-        "paths": paths[:SHOWN_PATHS],
-        "truncated": len(paths) > SHOWN_PATHS,
+        "extracted": len(plan.outstanding),
+        "paths": paths,
+        "overwritten": overwritten,
+        "kept": kept,
+        "truncated": any(len(entries) > SHOWN_PATHS for entries in lists),
         "assumed": False,
-        "diff": {"before": "", "after": "".join(f"{path}\n" for path in paths[:SHOWN_PATHS])},
+        "diff": {
+            "before": "".join(f"{path} (something else)\n" for path in overwritten),
+            "after": "".join(f"{path}\n" for path in paths),
+        },
     }
 
 

@@ -207,7 +207,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         return outcome(module, borg)
     except Failure as failure:
         # what an earlier task, which check mode did not execute, would have made
-        if not module.check_mode or failure.error not in ("absent", "borg_missing", "source_missing", "parent_missing"):
+        expected = failure.error in ("absent", "borg_missing", "source_missing", "parent_missing") or failure.awaits_access
+        if not module.check_mode or not expected:
             raise
         return _result(parameters, Difference(), None, None, assumed=True)
 

@@ -19,8 +19,8 @@ description:
     is the old or the new one, whole, with mode 0600, at every moment. Nothing of it is ever on a disk in clear.
   - A repository whose key is not the one in escrow is an alarm, C(drift), for a client in the wrong hands can destroy its own
     key even where it cannot delete anything. Nothing is overwritten then.
-  - Where nothing is to be done it costs one Borg command. The key comes to the controller only where the bundle lacks it, and
-    is in no result.
+  - Where nothing is to be done it costs one Borg command, and with O(key_digest) nothing at all on the target. The key comes to the
+    controller only where the bundle lacks it, and is in no result.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -29,8 +29,10 @@ options:
   state:
     description:
       - V(present) ensures that the bundle stands in escrow.
+      - V(provisional) ensures that any bundle does before the repository is made, and does not ask the target. A full bundle is left
+        alone, whatever it holds.
     type: str
-    choices: [present]
+    choices: [present, provisional]
     default: present
   directory:
     description:
@@ -39,6 +41,12 @@ options:
       - The name of a bundle is made of the host's name in the inventory and the repository's location.
     type: path
     required: true
+  stored:
+    description:
+      - The files that stand in O(directory) on another machine than the controller, as M(fleetbackup.borg.borg_escrow_store)
+        fetched them from there. Nothing is written then; RV(files) is what that module shall write.
+    type: list
+    elements: dict
   vault_id:
     description:
       - The vault identity that the bundle is encrypted for, one of those that C(ansible-playbook) was given.
@@ -52,6 +60,23 @@ options:
     type: list
     elements: str
     default: []
+  age_recipients:
+    description:
+      - Public keys of age. Beside the other files stands one more, complete in itself, that each of them opens. The program C(age)
+        makes it on the controller.
+      - Nobody can read it there, so the first file notes what it was made of, and what came of it. A file that is not the noted one
+        is made anew.
+      - The file stays as it is where no key is named any more; remove it yourself.
+    type: list
+    elements: str
+    default: []
+  gpg_recipients:
+    description:
+      - The same with C(gpg), and with fingerprints, or the last 16 digits of them, of public keys in the keyring of the user who runs
+        Ansible. Nobody else needs to vouch for these keys.
+    type: list
+    elements: str
+    default: []
   encryption:
     description:
       - The encryption mode of the repository, for the bundle to tell.
@@ -62,11 +87,23 @@ options:
     type: list
     elements: str
     default: []
+  key_digest:
+    description:
+      - The digest of the repository's key, as RV(fleetbackup.borg.borg_repository#module:key_digest) told it in the same run.
+      - Where the key in escrow has this digest, the target is not asked for it, and nothing is executed there unless the bundle
+        lacks the key of O(identity_file). With any other digest, and an empty one, it is asked.
+    type: str
   identity_file:
     description:
       - A private SSH key on the target that the bundle shall hold, too. By default it holds none, and who restores needs
         another key that the server accepts.
     type: path
+  identity_public_key:
+    description:
+      - The public key of O(identity_file), as M(fleetbackup.borg.borg_ssh_identity) returns it.
+      - Where O(key_digest) spares asking the target, only this tells whether the key in the bundle is still the one of
+        O(identity_file); without it, it is taken to be.
+    type: str
   host_keys:
     description:
       - The server's host keys, as C(servers[].host_keys) of M(fleetbackup.borg.borg_ssh_identity) takes them.
@@ -98,6 +135,8 @@ attributes:
     details: Of keys only digests are shown, and of the passphrase and the configuration only whether they change.
 notes:
   - The passphrase itself is needed, so O(passcommand) is refused. It does not reach the target.
+  - What C(age) and C(gpg) make is read back from the disk, too, and yet only its recipients can prove that they open it. Have them
+    try it once.
   - A vault secret is given by C(--vault-id), C(--vault-password-file) or E(ANSIBLE_VAULT_PASSWORD_FILE).
 seealso:
   - module: fleetbackup.borg.borg_key
@@ -125,6 +164,36 @@ EXAMPLES = r"""
     host_keys: "{{ borg_host_keys }}"
     configuration: "{{ backup_configuration }}"
 
+- name: Keep one for two people outside, who know nothing of Ansible
+  fleetbackup.borg.borg_key_escrow:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    directory: ~/escrow
+    age_recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+    gpg_recipients: [5A1B2C3D4E5F60718293A4B5C6D7E8F901234567]
+
+- name: See to it that the passphrase is in escrow before there is a repository
+  fleetbackup.borg.borg_key_escrow:
+    state: provisional
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    directory: ~/escrow
+  register: escrow
+
+- name: Have the repository, which need not be opened where its key is the one in escrow
+  fleetbackup.borg.borg_repository:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    key_digest: "{{ escrow.digest | default('', true) }}"
+  register: repository
+
+- name: Complete the bundle, which costs the target nothing where its key is the one in escrow
+  fleetbackup.borg.borg_key_escrow:
+    repository: ssh://borg@backup1.example.org/./web1
+    passphrase: "{{ vault_backup_passphrase }}"
+    directory: ~/escrow
+    key_digest: "{{ repository.key_digest | default('', true) }}"
+
 - name: Take the new key into escrow after the passphrase was changed
   fleetbackup.borg.borg_key_escrow:
     repository: ssh://borg@backup1.example.org/./web1
@@ -140,20 +209,20 @@ path:
   type: str
   sample: /home/ada/escrow/web1_ssh-borg-backup1.example.org-.-web1_5f1a2b3c.yml
 paths:
-  description: RV(path), and the files of O(vault_ids). Predicted in check mode.
+  description: RV(path), and the files of O(vault_ids), O(age_recipients) and O(gpg_recipients). Predicted in check mode.
   returned: success
   type: list
   elements: str
   sample: [/home/ada/escrow/web1_ssh-borg-backup1.example.org-.-web1_5f1a2b3c.yml]
 recipients:
-  description: The vault identity that each of RV(paths) is encrypted for. Predicted in check mode.
+  description: The vault identity, or the public keys, that each of RV(paths) is encrypted for. Predicted in check mode.
   returned: success
   type: list
   elements: str
   sample: [default]
 repository_id:
   description:
-    - The id of the repository; V(null) where it does not exist yet.
+    - The id of the repository, with O(state=provisional) of the one whose key is in escrow; V(null) where there is none yet.
     - Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: str
@@ -162,6 +231,8 @@ digest:
   description:
     - The SHA-256 of the key as its passphrase wraps it, as M(fleetbackup.borg.borg_key) returns it; V(null) where there is none
       yet.
+    - With O(state=provisional) it is the one of the key in escrow, and V(null) where that bundle was written with another
+      O(passphrase) or another O(encryption).
     - Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: str
@@ -175,15 +246,24 @@ previous_digest:
   sample: 93daeaa81421f6b1a7a7f3c5b9d1c1ae3c0a6f21b1d4a0f6a7b1a2f7b4e9c0d2
 provisional:
   description:
-    - Whether the bundle holds no key because the repository does not exist yet.
+    - Whether the bundle holds no key, with O(state=present) because the repository does not exist yet.
     - Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
   type: bool
   sample: false
+files:
+  description:
+    - What M(fleetbackup.borg.borg_escrow_store) shall write, encrypted; with O(stored) only.
+    - V(null) in check mode, for each encryption comes out differently.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 assumed:
   description:
-    - Whether C(changed) is an assumption because Borg, O(identity_file) or the access to the server is not there yet; in check
-      mode only. The diff is empty then.
+    - Whether C(changed) is an assumption because Borg, O(identity_file) or the access to the server is not there yet, or because
+      O(passphrase) does not open the repository yet, which the earlier task that O(key_digest) is from would change; in check mode
+      only. The diff is empty then.
   returned: success
   type: bool
   sample: false

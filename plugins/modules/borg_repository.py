@@ -41,6 +41,20 @@ options:
     type: list
     elements: str
     default: []
+  key_digest:
+    description:
+      - The digest of a key that O(passphrase) is known to open, as M(fleetbackup.borg.borg_key_escrow) returns it. An empty one
+        counts as none.
+      - Where the repository still has this key, and Borg opened it before at this very location as this user, it is not opened
+        again. That it exists, and with which key, one export of the key tells, which takes neither a lock nor the passphrase;
+        the answer stands in RV(key_digest).
+      - Where the key is another one, the repository is opened as without this option, by one more Borg command. If that fails, for the
+        key does not fit the passphrase or the data, the error is C(drift).
+      - Where there is no repository, none is made, for there was one; the error is C(drift).
+      - What only opening it tells is left to the next backup, namely that somebody put an older state of it in its place
+        (C(replayed)), or damaged it.
+      - It has no effect with O(state=absent).
+    type: str
   make_parent_directories:
     description:
       - Whether to create the directories above a new repository.
@@ -116,6 +130,12 @@ EXAMPLES = r"""
     previous_passphrases:
       - "{{ vault_backup_passphrase_2025 }}"
 
+- name: As cheaply as it gets, where a bundle of it stands in escrow
+  fleetbackup.borg.borg_repository:
+    repository: ssh://borg@backup1.example.org/./{{ inventory_hostname }}
+    passphrase: "{{ vault_backup_passphrase }}"
+    key_digest: "{{ escrow.digest | default('', true) }}" # of an earlier task of borg_key_escrow
+
 - name: Only this very repository may be removed, with all its archives
   fleetbackup.borg.borg_repository:
     repository: /srv/backup/old-host
@@ -151,6 +171,14 @@ encryption:
   returned: success
   type: str
   sample: repokey-blake2
+key_digest:
+  description:
+    - The SHA-256 of its key as its passphrase wraps it, as M(fleetbackup.borg.borg_key) returns it.
+    - V(null) where O(key_digest) was not given, where there is no key, and where this task made or changed it. Predicted in check
+      mode.
+  returned: success
+  type: str
+  sample: 93daeaa81421f6b1a7a7f3c5b9d1c1ae3c0a6f21b1d4a0f6a7b1a2f7b4e9c0d2
 location:
   description: Its location as Borg spells it. Predicted in check mode.
   returned: success
@@ -184,252 +212,12 @@ assumed:
   sample: false
 """
 
-from typing import Any, NamedTuple, Optional, Sequence
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository as repositories
-from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository_settings as repository_settings
 from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import run_borg_module
-from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_request import DEFAULT_ENCRYPTION, judged
-from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
-
-NEW_SETTINGS = repository_settings.Settings(False, 0, 0)
+from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_repository import ARGUMENTS, REQUIRED_IF, ensure
 
 
 def main() -> None:
-    run_borg_module(
-        ensure,
-        {
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "encryption": {"type": "str", "choices": list(repositories.ENCRYPTION_MODES)},
-            "previous_passphrases": {"type": "list", "elements": "str", "default": [], "no_log": True},
-            "make_parent_directories": {"type": "bool", "default": False},
-            "allow_empty_directory": {"type": "bool", "default": False},
-            "repair_broken_init": {"type": "bool", "default": False},
-            "append_only": {"type": "bool"},
-            "storage_quota": {"type": "str"},
-            "additional_free_space": {"type": "str"},
-            "confirm_id": {"type": "str"},
-        },
-        required_if=[("state", "absent", ["confirm_id"])],
-    )
-
-
-def ensure(module: AnsibleModule) -> dict[str, Any]:
-    """Bring the repository into the wanted state; the module's result."""
-    parameters = module.params
-    borg, settings = judged(parameters)
-    if parameters["state"] == "absent":
-        return _ensure_absent(module, borg)
-    if borg.program is None and module.check_mode:
-        return _made(borg, parameters, settings, assumed=True)
-    try:
-        found = _find(borg, parameters)
-    except Failure as failure:
-        if module.check_mode and _awaits_access(borg, failure):
-            return _made(borg, parameters, settings, assumed=True)
-        raise
-    if found is None:
-        return _create(module, borg, settings)
-    return _update(module, borg, settings, found)
-
-
-def _find(borg: Borg, parameters: dict[str, Any]) -> Optional[repositories.Found]:
-    try:
-        found = repositories.find(borg, parameters["previous_passphrases"])
-    except Failure as failure:
-        if failure.error in ("locked", "permission"):
-            raise
-        if repositories.is_empty_directory(borg):
-            if parameters["allow_empty_directory"]:
-                return None
-            raise Failure(
-                "not_a_repository",
-                f"{borg.repository} is an empty directory, perhaps a disk that is not mounted. If it shall become the"
-                " repository, say allow_empty_directory: true.",
-            ) from failure
-        if repositories.is_interrupted_creation(borg):
-            if parameters["repair_broken_init"]:
-                return None
-            raise Failure(
-                "broken_init",
-                f"{borg.repository}: its creation was interrupted and it holds no data. To create it anew, say"
-                " repair_broken_init: true.",
-            ) from failure
-        raise
-    if found is not None:
-        _compare_encryption(borg, parameters, found.description.encryption)
-    return found
-
-
-def _awaits_access(borg: Borg, failure: Failure) -> bool:
-    """Whether an earlier step, which check mode did not execute, may be all that is missing: a key that the server accepts, a
-    pinned host key, Borg on the server."""
-    if borg.repository.is_local:
-        return False
-    return failure.error in ("auth", "borg_missing") or failure.reason in ("unconfigured", "unpinned")
-
-
-def _compare_encryption(borg: Borg, parameters: dict[str, Any], present: str) -> None:
-    wanted = parameters["encryption"]
-    if wanted is not None and wanted != present:
-        raise Failure(
-            "encryption_mismatch",
-            f"{borg.repository} is encrypted with {present}, not {wanted}. The mode of a repository cannot be changed:"
-            f" say encryption: {present}, or choose another location for a new one.",
-        )
-    if present == "none" and not parameters["allow_unencrypted"]:
-        raise Failure(
-            "unencrypted", f"{borg.repository} is not encrypted. If you mean that, say allow_unencrypted: true."
-        )
-
-
-def _encryption(parameters: dict[str, Any]) -> str:
-    return parameters["encryption"] or DEFAULT_ENCRYPTION
-
-
-def _create(module: AnsibleModule, borg: Borg, wanted: repository_settings.Settings) -> dict[str, Any]:
-    parameters = module.params
-    encryption = _encryption(parameters)
-    if encryption != "none" and borg.passphrase is None and borg.passcommand is None:
-        raise Failure(
-            "no_passphrase", f"{borg.repository} cannot be created without passphrase or passcommand; give one of them."
-        )
-    interrupted = repositories.is_interrupted_creation(borg)
-    if interrupted:
-        repositories.check_unlocked(borg)
-    if borg.repository.is_local:
-        repositories.check_parent(borg, parameters["make_parent_directories"])
-    identity = None
-    if not module.check_mode:
-        if interrupted:
-            repositories.remove_interrupted_creation(borg)
-        repositories.create(
-            borg,
-            encryption,
-            append_only=bool(wanted.append_only),
-            storage_quota=wanted.storage_quota or None,
-            parents=parameters["make_parent_directories"],
-        )
-        identity = repositories.describe(borg, "--last=1").id
-        if wanted.additional_free_space is not None:
-            repository_settings.apply(borg, {"additional_free_space": wanted.additional_free_space})
-    return _made(borg, parameters, wanted, id=identity)
-
-
-def _made(borg: Borg, parameters: dict[str, Any], wanted: repository_settings.Settings, **values: Any) -> dict[str, Any]:
-    """The result of a creation, or of its prediction."""
-    encryption = _encryption(parameters)
-    difference = Difference()
-    difference.add("exists", False, True)
-    difference.add("encryption", None, encryption)
-    for name, value in wanted.given().items():
-        difference.add(name, None, value)
-    settings = NEW_SETTINGS._replace(**{name: value for name, value in wanted._asdict().items() if value is not None})
-    return _result(
-        borg,
-        difference,
-        exists=True,
-        created=True,
-        encryption=encryption,
-        settings=settings._asdict() if borg.repository.is_local else None,
-        **values,
-    )
-
-
-def _update(
-    module: AnsibleModule, borg: Borg, wanted: repository_settings.Settings, found: repositories.Found
-) -> dict[str, Any]:
-    difference = Difference()
-    if found.accepted:
-        difference.add("accepted", False, True)
-    if found.passphrase is not None:
-        difference.add("passphrase", "(hidden)", "(hidden, changed)")
-    settings, missing = None, {}
-    if borg.repository.is_local:
-        present = repository_settings.read_settings(borg)
-        missing = repository_settings.differing(present, wanted)
-        for name in missing:
-            difference.add(name, getattr(present, name), getattr(wanted, name))
-        settings = present._replace(**{name: getattr(wanted, name) for name in missing})._asdict()
-    if not module.check_mode:
-        if found.accepted:
-            repositories.describe(borg._replace(passphrase=found.passphrase or borg.passphrase), "--last=1", touch=True)
-        if found.passphrase is not None:
-            repositories.change_passphrase(borg, found.passphrase)
-        repository_settings.apply(borg, missing)
-    return _result(
-        borg,
-        difference,
-        exists=True,
-        id=found.description.id,
-        encryption=found.description.encryption,
-        passphrase_changed=found.passphrase is not None,
-        settings=settings,
-    )
-
-
-def _ensure_absent(module: AnsibleModule, borg: Borg) -> dict[str, Any]:
-    difference = Difference()
-    if borg.program is None and module.check_mode:
-        difference.add("exists", True, False)
-        return _result(borg, difference, assumed=True)
-    doomed = _find_doomed(borg, module.params["previous_passphrases"])
-    if doomed is not None:
-        if doomed.id != module.params["confirm_id"]:
-            raise Failure(
-                "unsafe",
-                f"{borg.repository} has the id {doomed.id}, not the confirm_id"
-                f" {module.params['confirm_id']!r}; it was left alone. Make sure which one you mean.",
-            )
-        difference.add("exists", True, False)
-        difference.add("id", doomed.id, None)
-        if not module.check_mode:
-            repositories.delete(borg._replace(passphrase=doomed.passphrase or borg.passphrase), unopened=doomed.unopened)
-    return _result(borg, difference)
-
-
-class _Doomed(NamedTuple):
-    """A repository that shall go.
-
-    :ivar passphrase: the one in force, where it is not the wanted one.
-    :ivar unopened: whether it could not be opened, and need not be.
-    """
-
-    id: str
-    passphrase: Optional[str] = None
-    unopened: bool = False
-
-
-def _find_doomed(borg: Borg, previous_passphrases: Sequence[str]) -> Optional[_Doomed]:
-    try:
-        found = repositories.find(borg, previous_passphrases)
-    except Failure as failure:
-        # a server has neither the passphrase nor the key of its clients
-        if not (borg.repository.is_local and borg.passphrase is None and borg.passcommand is None):
-            raise
-        if failure.error not in ("no_passphrase", "key_missing"):
-            raise
-        return _Doomed(repository_settings.read_id(borg), unopened=True)
-    return found and _Doomed(found.description.id, found.passphrase)
-
-
-def _result(borg: Borg, difference: Difference, **values: Any) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "exists": False,
-        "created": False,
-        "passphrase_changed": False,
-        "id": None,
-        "encryption": None,
-        "location": str(borg.repository),
-        "settings": None,
-        "assumed": False,
-        **values,
-    }
-    return {**result, "changed": difference.changed or result["assumed"], "diff": difference.as_diff()}
+    run_borg_module(ensure, ARGUMENTS, required_if=REQUIRED_IF)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ options:
       - Whether a key (ed25519, without passphrase) is made where there is none. Otherwise that is a failure, C(key_missing).
     type: bool
     default: true
+  private_key:
+    description:
+      - The text of the private key that O(path) shall hold where there is none, for example out of a recovery bundle. One that exists is
+        taken as it is.
+    type: str
   comment:
     description:
       - The comment of a new key. By default the account and the name of the machine, V(root@web1).
@@ -187,9 +192,16 @@ servers:
     public_key:
       description: The public key that this client shows it. V(null) in check mode where a key would be made.
       type: str
+    identity_file:
+      description: The private key for it.
+      type: str
     pinned:
       description: Whether a host key of it is pinned.
       type: bool
+    host_keys:
+      description: The host keys that are pinned.
+      type: list
+      elements: str
     host_key_fingerprints:
       description: Type and fingerprint of each host key that is pinned.
       type: list
@@ -198,7 +210,9 @@ servers:
     - host: backup.example.org
       port: 2222
       public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUzcH8XkRr4d9q6nXw1sG5vHcQm0yJm9iB3T2kq7WcE root@web1
+      identity_file: /root/.ssh/fleetbackup_ed25519
       pinned: true
+      host_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Xb0yJm9iB3T2kq7WcEHUzcH8XkRr4d9q6nXw1sG5v]
       host_key_fingerprints: ["ssh-ed25519 SHA256:2Xb0yJm9iB3T2kq7WcEHUzcH8XkRr4d9q6nXw1sG5vA"]
 unpinned:
   description: The hosts of which no host key is pinned, so that ssh refuses them. Predicted in check mode.
@@ -213,77 +227,12 @@ assumed:
   sample: false
 """
 
-import os
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import parse_servers
-from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
+from ansible_collections.fleetbackup.borg.plugins.module_utils._client_identity import ARGUMENTS, ensure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
-from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_config import check_path
-from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_identity import Identity
 
 
 def main() -> None:
-    run_module(
-        ensure,
-        {
-            "path": {"type": "str", "default": "~/.ssh/fleetbackup_ed25519"},
-            "generate": {"type": "bool", "default": True},
-            "comment": {"type": "str"},
-            "servers": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "host": {"type": "str", "required": True},
-                    "port": {"type": "int", "default": 22},
-                    "host_keys": {"type": "list", "elements": "str", "no_log": False},
-                    "identity_file": {"type": "str"},
-                    "hostname": {"type": "str"},
-                },
-            },
-            "known_hosts": {"type": "str", "default": "~/.ssh/fleetbackup_known_hosts"},
-            "config": {"type": "str", "default": "~/.ssh/fleetbackup_config"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "remove_key": {"type": "bool", "default": False},
-        },
-    )
-
-
-def ensure(module: AnsibleModule) -> dict[str, Any]:
-    """Bring the identity about; the module's result."""
-    parameters = module.params
-    account = Account.named(None)
-    paths = [check_path(name, account.expand(parameters[name])) for name in ("path", "known_hosts", "config")]
-    if len(set(paths)) < len(paths):
-        raise Failure("invalid_argument", "path, known_hosts and config are three files; name three.")
-    servers = [
-        {**server, "identity_file": server["identity_file"] and account.expand(server["identity_file"])}
-        for server in parameters["servers"]
-    ]
-    for server in servers:
-        check_path("servers: identity_file", server["identity_file"] or paths[0])
-    identity = Identity(
-        *paths,
-        generate=parameters["generate"],
-        comment=_comment(parameters["comment"], account),
-        servers=parse_servers(servers, paths[0]),
-    )
-    if parameters["state"] == "absent":
-        return identity.remove(key=parameters["remove_key"], check_mode=module.check_mode)
-    return identity.ensure(check_mode=module.check_mode)
-
-
-def _comment(given: str, account: Account) -> str:
-    comment = f"{account.name}@{os.uname().nodename}" if given is None else given
-    if not comment.isprintable():
-        raise Failure(
-            "invalid_argument", "comment: it holds a line break or another control character; for example root@web1."
-        )
-    return comment
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

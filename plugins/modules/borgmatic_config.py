@@ -68,6 +68,23 @@ options:
       - borgmatic on the target, a name or a path.
     type: path
     default: borgmatic
+  passphrase_store:
+    description:
+      - Where the C(encryption_passphrase) of O(config) is kept on the target. With V(config) it stands in the configuration.
+      - V(file) keeps it in a file beside it, C(PATH.passphrase), of the same owner, group and mode, which the configuration
+        names in its C(encryption_passcommand). Whoever may read the configuration can use borgmatic by hand as ever.
+      - V(systemd_credential) keeps it as an encrypted credential of systemd below C(/etc/credstore.encrypted). It can be
+        decrypted on this machine only, with its TPM where it has one, and by root only, whoever O(owner) is. Needs root, and
+        systemd 250 or later; 252 for the runs of an ordinary account.
+      - Say the same in O(fleetbackup.borg.borgmatic_schedule#module:passphrase_store), for systemd to give the runs of the
+        schedules the credential, also those of an ordinary account. root can use borgmatic by hand as ever. For another
+        account root does that with C(systemd-run --pipe --wait --uid=ACCOUNT --property=LoadCredentialEncrypted=NAME
+        borgmatic list), where NAME is the name of the file in RV(passphrase_file).
+      - What another choice has kept is removed last, when the configuration does without it. A passphrase of a single entry of
+        C(repositories), and one that ends in white space, are refused where this is not V(config).
+    type: str
+    choices: [config, file, systemd_credential]
+    default: config
   validate:
     description:
       - Whether the installed borgmatic judges the document before it takes the file's place. It is asked only when the
@@ -145,7 +162,13 @@ EXAMPLES = r"""
       keep_within: 2w
   become: false
 
-- name: The configuration of a retired job; its repository stays
+- name: Keep the passphrase as an encrypted credential, which no other machine can decrypt
+  fleetbackup.borg.borgmatic_config:
+    path: /etc/borgmatic.d/system.yaml
+    passphrase_store: systemd_credential
+    config: "{{ backup_configuration }}"
+
+- name: The configuration of a retired job and its passphrase; its repository stays
   fleetbackup.borg.borgmatic_config:
     path: /etc/borgmatic.d/old.yaml
     state: absent
@@ -164,6 +187,12 @@ digest:
   returned: success
   type: str
   sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+passphrase_file:
+  description:
+    - The file that keeps the passphrase; V(null) where there is none but the configuration. Predicted in check mode.
+  returned: success
+  type: str
+  sample: /etc/credstore.encrypted/fleetbackup_system_8d0f3a61
 version:
   description: The version of the installed borgmatic; V(null) where there is none. Predicted in check mode.
   returned: success
@@ -186,179 +215,12 @@ assumed:
   sample: false
 """
 
-import hashlib
-import json
-import os
-from typing import Any, Optional
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic import Borgmatic
-from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_dialect import translate
-from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_diff import compare, scrub
-from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic_yaml import render
-from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._files import objection_to, write_atomically
+from ansible_collections.fleetbackup.borg.plugins.module_utils._configuration_file import ARGUMENTS, REQUIRED_IF, ensure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
-from ansible_collections.fleetbackup.borg.plugins.module_utils._ownership import (
-    Ownership,
-    group_id,
-    secret_mode,
-    user_id,
-)
-
-#: Newer than any: where no borgmatic is installed, the document is written as the newest reads it.
-NEWEST = "999"
 
 
 def main() -> None:
-    run_module(
-        ensure,
-        {
-            "path": {"type": "path", "required": True},
-            "config": {"type": "raw", "no_log": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "owner": {"type": "str"},
-            "group": {"type": "str"},
-            "mode": {"type": "raw", "default": "0600"},
-            "executable": {"type": "path", "default": "borgmatic"},
-            "validate": {"type": "bool", "default": True},
-            "allow_unknown_options": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
-        },
-        required_if=[("state", "present", ["config"])],
-    )
-
-
-def ensure(module: AnsibleModule) -> dict[str, Any]:
-    """Bring the file into the wanted state; the module's result."""
-    parameters = module.params
-    path = parameters["path"]
-    _check_path(path)
-    borgmatic = Borgmatic.find(parameters["executable"], timeout=parameters["timeout"])
-    difference = Difference()
-    outcome = _ensure_absent if parameters["state"] == "absent" else _ensure_present
-    result = {
-        "path": path,
-        "digest": None,
-        "version": borgmatic.version if borgmatic else None,
-        "not_rendered": [],
-        "assumed": False,
-        **outcome(module, borgmatic, difference),
-    }
-    result["changed"] = difference.changed or result["assumed"]
-    if module._diff:
-        result["diff"] = {"before_header": path, "after_header": path, **difference.as_diff()}
-    return result
-
-
-def _check_path(path: str) -> None:
-    """Refuse a path where no configuration could be, or where reading might never end.
-
-    :raises Failure: ``invalid_argument``.
-    """
-    reason = objection_to(path)
-    if reason:
-        example = os.path.join(path, "system.yaml") if os.path.isdir(path) else "/etc/borgmatic.d/system.yaml"
-        raise Failure("invalid_argument", f"path: {path!r} {reason}; for example {example}.")
-
-
-def _ensure_absent(module: AnsibleModule, borgmatic: Optional[Borgmatic], difference: Difference) -> dict[str, Any]:
-    path = module.params["path"]
-    if os.path.exists(path):
-        compare(difference, _read(path).decode("utf-8", "replace"), "")
-        difference.add("state", "present", "absent")
-        _check_access(path)
-        if not module.check_mode:
-            os.unlink(path)
-    return {}
-
-
-def _ensure_present(module: AnsibleModule, borgmatic: Optional[Borgmatic], difference: Difference) -> dict[str, Any]:
-    parameters = module.params
-    document = json.loads(parameters["config"])
-    path = parameters["path"]
-    exists = os.path.exists(path)
-    wanted, unknown_account = _ownership(module, Ownership.of(path) if exists else Ownership(-1, -1, -1))
-    unjudged = borgmatic is None and parameters["validate"]
-    if unjudged and not module.check_mode:
-        raise Failure(
-            "borg_missing",
-            f"There is no {parameters['executable']} on this machine that could judge the configuration. Install"
-            " borgmatic, name its program in executable, or say validate: false.",
-        )
-    translation = translate(document, borgmatic.version if borgmatic else NEWEST)
-    text = render(translation.document)
-    data, old = text.encode("utf-8"), _read(path)
-
-    if data != old:
-        compare(difference, old.decode("utf-8", "replace"), text)
-    if exists:
-        _compare_ownership(difference, Ownership.of(path), wanted)
-    else:
-        difference.add("state", "absent", "present")
-    if data != old and borgmatic and parameters["validate"]:
-        borgmatic.validate(
-            text, lambda words: scrub(words, document), directory=module.tmpdir, timeout=parameters["timeout"]
-        )
-    if difference.changed:
-        _check_access(path)
-        if not module.check_mode:
-            _put(path, data, wanted, replace=data != old)
-    return {
-        "digest": None if unjudged else hashlib.sha256(data).hexdigest(),
-        "not_rendered": translation.left_out,
-        "assumed": unjudged or unknown_account,
-    }
-
-
-def _ownership(module: AnsibleModule, present: Ownership) -> tuple[Ownership, bool]:
-    """The wanted ownership, and whether an account in it does not exist yet: in check mode, an earlier task may be the
-    one that makes it."""
-    mode = secret_mode(module.params["mode"])
-    ids, missing = {"owner": present.uid, "group": present.gid}, []
-    for parameter, lookup in (("owner", user_id), ("group", group_id)):
-        name = module.params[parameter]
-        number = lookup(name) if name else ids[parameter]
-        if number is None:
-            missing.append(f"{parameter}: there is no {name!r} on this machine; create it first, or give another")
-        else:
-            ids[parameter] = number
-    if missing and not module.check_mode:
-        raise Failure("invalid_argument", f"{'; '.join(missing)}.")
-    return Ownership(ids["owner"], ids["group"], mode), bool(missing)
-
-
-def _compare_ownership(difference: Difference, present: Ownership, wanted: Ownership) -> None:
-    before, after = present.as_names(), wanted.as_names()
-    for name, value in after.items():
-        difference.add(name, before[name], value)
-
-
-def _check_access(path: str) -> None:
-    """Fail in check mode, too, where the file's directory does not let us in."""
-    directory = os.path.dirname(path)
-    while not os.path.exists(directory):
-        directory = os.path.dirname(directory)
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise Failure("permission", f"{path}: {directory} does not let this user write. Run as its owner (become_user).")
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""
-
-
-def _put(path: str, data: bytes, ownership: Ownership, replace: bool) -> None:
-    if not replace and os.path.exists(path):
-        ownership.apply(path)
-        return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    write_atomically(path, data, mode=ownership.mode, uid=ownership.uid, gid=ownership.gid)
+    run_module(ensure, ARGUMENTS, required_if=REQUIRED_IF)
 
 
 if __name__ == "__main__":

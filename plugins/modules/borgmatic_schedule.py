@@ -53,9 +53,14 @@ options:
       actions:
         description:
           - What borgmatic does. Required unless O(schedules[].state=absent).
+          - V(drill) stands alone. It does what M(fleetbackup.borg.borg_drill) does with each repository of O(schedules[].configs), by a
+            program of this collection's that is installed as C(/usr/local/lib/fleetbackup/drill.pyz), or below the C(~/.local) of an
+            account with O(scope=user), and that leaves with the last schedule that needs it. Its O(schedules[].arguments) are the
+            module's options, such as C(--sample=50), C(--full), C(--witness=/srv/.witness) and
+            C(--textfile-directory=/var/lib/prometheus/node-exporter).
         type: list
         elements: str
-        choices: [create, prune, compact, check]
+        choices: [create, prune, compact, check, drill]
       configs:
         description:
           - Paths of borgmatic's configuration files. Required unless O(schedules[].state=absent). A leading C(~) is the home
@@ -164,6 +169,16 @@ options:
     description:
       - Borg's base directory (C(BORG_BASE_DIR)), as other modules take it. By default the home of O(user).
     type: path
+  passphrase_store:
+    description:
+      - Where O(fleetbackup.borg.borgmatic_config#module:passphrase_store) keeps the passphrases of the configurations; say
+        the same here. With V(systemd_credential) the runs are given the encrypted credentials of their
+        O(schedules[].configs), which needs O(backend=systemd) and O(scope=system). An ordinary account's runs are then the
+        machine's, with O(user).
+      - Otherwise a run needs nothing to find its passphrase.
+    type: str
+    choices: [config, file, systemd_credential]
+    default: config
   distribution_timer:
     description:
       - What becomes of C(borgmatic.timer), which a distribution's package may have enabled, and which would make each backup
@@ -211,6 +226,14 @@ EXAMPLES = r"""
         calendar: Mon..Fri *-*-* 02:30:00
     documents:
       /etc/borgmatic.d/system.yaml: "{{ backup_configuration }}"
+
+- name: Run with a passphrase that is kept as an encrypted credential of systemd
+  fleetbackup.borg.borgmatic_schedule:
+    passphrase_store: systemd_credential
+    schedules:
+      - name: system-backup
+        actions: [create]
+        configs: [/etc/borgmatic.d/system.yaml]
 
 - name: Back up an ordinary account's own files from its own systemd
   fleetbackup.borg.borgmatic_schedule:
@@ -291,131 +314,12 @@ assumed:
   sample: false
 """
 
-import os
-from typing import Any, Optional
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic import Borgmatic
-from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account, Launch
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
-from ansible_collections.fleetbackup.borg.plugins.module_utils._packages import version_tuple
-from ansible_collections.fleetbackup.borg.plugins.module_utils._schedule import ACTIONS, DEFAULT_TIMEOUT, parse_schedules
-from ansible_collections.fleetbackup.borg.plugins.module_utils._schedulers import as_result
-from ansible_collections.fleetbackup.borg.plugins.module_utils._scheduling import Scheduling, choose
-
-#: Where check mode expects a borgmatic that is not installed yet.
-_EXPECTED_DIRECTORY = "/usr/bin"
-
-SCHEDULE_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "enabled": {"type": "bool", "default": True},
-    "actions": {"type": "list", "elements": "str", "choices": list(ACTIONS)},
-    "configs": {"type": "list", "elements": "str"},
-    "calendar": {"type": "str", "default": "daily"},
-    "spread": {"type": "int"},
-    "spread_key": {"type": "str", "no_log": False},
-    "arguments": {"type": "list", "elements": "str", "default": []},
-    "profile": {"type": "str", "choices": ["strict", "hooks", "none"]},
-    "read_write_paths": {"type": "list", "elements": "str", "default": []},
-    "network": {"type": "bool"},
-    "timeout": {"type": "int", "default": DEFAULT_TIMEOUT},
-}
+from ansible_collections.fleetbackup.borg.plugins.module_utils._wanted_schedules import ARGUMENTS, ensure
 
 
 def main() -> None:
-    run_module(
-        ensure,
-        {
-            "schedules": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": SCHEDULE_ARGUMENTS,
-                "required_if": [("state", "present", ("actions", "configs"))],
-            },
-            "exclusive": {"type": "list", "elements": "str", "default": []},
-            "documents": {"type": "dict", "no_log": True},
-            "backend": {"type": "str", "choices": ["auto", "systemd", "cron"], "default": "auto"},
-            "scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
-            "user": {"type": "str"},
-            "linger": {"type": "bool", "default": True},
-            "executable": {"type": "str", "default": "borgmatic"},
-            "base_directory": {"type": "path"},
-            "distribution_timer": {"type": "str", "choices": ["disabled", "untouched"], "default": "disabled"},
-        },
-    )
-
-
-def ensure(module: AnsibleModule) -> dict[str, Any]:
-    """Bring the schedules about; the module's result."""
-    parameters = module.params
-    backend = choose(parameters["backend"], parameters["scope"])
-    account = _account(parameters["scope"], parameters["user"])
-    given = [_at_home(schedule, account) for schedule in parameters["schedules"]]
-    schedules = parse_schedules(given, os.uname().nodename)
-    launch, missing = _launch(parameters, account)
-    if not any(schedule.present for schedule in schedules):
-        missing = None
-    if missing is not None and not module.check_mode:
-        raise missing
-    scheduling = Scheduling(
-        backend,
-        parameters["scope"],
-        launch,
-        linger=parameters["linger"],
-        keep_distribution_timer=parameters["distribution_timer"] == "untouched",
-    )
-    difference = Difference()
-    schedules += scheduling.strays(schedules, parameters["exclusive"])
-    scheduling.compare(schedules, difference)
-    if difference.changed and not module.check_mode:
-        scheduling.apply()
-    return {
-        "changed": difference.changed or missing is not None,
-        "assumed": missing is not None,
-        "diff": difference.as_diff(),
-        "backend": backend,
-        "schedules": [as_result(schedule, scheduling.standing(schedule)) for schedule in schedules],
-    }
-
-
-def _at_home(schedule: dict[str, Any], account: Account) -> dict[str, Any]:
-    return {**schedule, "configs": [account.expand(path) for path in schedule["configs"] or ()]}
-
-
-def _account(scope: str, user: Optional[str]) -> Account:
-    own = Account.named(None)
-    if scope == "system":
-        return Account.named(user or "root")
-    if user not in (None, own.name):
-        raise Failure(
-            "invalid_argument",
-            f"user: {user}: with scope: user it can only be {own.name}, which runs this. Say become_user: {user}.",
-        )
-    return own
-
-
-def _launch(parameters: dict[str, Any], account: Account) -> tuple[Launch, Optional[Failure]]:
-    """How borgmatic runs, or will run once what is missing is there."""
-    executable, base = parameters["executable"], parameters["base_directory"]
-    if base is not None and not base.startswith("/"):
-        raise Failure("invalid_argument", f"base_directory: {base!r} is no absolute path; for example /var/lib/borg.")
-    installed = Borgmatic.find(executable)
-    if installed is None:
-        expected = executable if executable.startswith("/") else f"{_EXPECTED_DIRECTORY}/{executable}"
-        return Launch(expected, account, base), Failure(
-            "borg_missing",
-            f"The program {executable} is not installed here. Install borgmatic (Debian: apt install borgmatic), or say with"
-            " the option executable where it is.",
-        )
-    launch = Launch(installed.program, account, base, version_tuple(installed.version))
-    if account.uid is None:
-        return launch, Failure("invalid_argument", f"user: there is no account {account.name}; create it first.")
-    return launch, None
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def destinations(
             host=remote.host,
             port=port,
             inventory_name=name,
-            host_keys=about.get("host_keys") or published.get("host_keys"),
+            host_keys=about.get("host_keys") or published.get("host_keys") or None,
             identity_file=about.get("identity_file"),
             account=variables.get("borg_server_user", SERVER_ACCOUNT) if name else None,
             append_only=bool(name) and boolean(variables.get("borg_server_append_only", SERVER_APPEND_ONLY)),
@@ -116,16 +116,26 @@ def destinations(
 
 
 def problems(
-    configs: Sequence[Mapping[str, Any]], said: Any, places: Sequence[Mapping[str, Any]], hosts: Sequence[str]
+    configs: Sequence[Mapping[str, Any]],
+    said: Any,
+    places: Sequence[Mapping[str, Any]],
+    host_variables: Mapping[str, Mapping[str, Any]],
+    name: str,
+    groups: Mapping[str, Sequence[str]],
+    group: str,
 ) -> list[str]:
-    """What is wrong with what the inventory says of servers, and with locations on them.
+    """What is wrong with what the inventory says of a client and its servers, and with locations on them.
 
     :param places: the :func:`destinations`, as dictionaries.
-    :param hosts: the names of every host of the inventory.
+    :param host_variables: the variables of every host of the inventory.
+    :param name: the client's.
+    :param groups: the names of the inventory's hosts by group.
+    :param group: of the clients of a server that names none.
     """
     if not isinstance(said, Mapping):
         return ["borgmatic_servers: is no dictionary; for example {backup1: {inventory_name: backup1.example.org}}."]
-    return [*_said_problems(configs, said, hosts), *_place_problems(configs, places)]
+    found = [*_said_problems(configs, said, [*groups["all"], "localhost"]), *_place_problems(configs, places)]
+    return found or list(_membership_problems(places, host_variables, name, groups, group))
 
 
 def connected(
@@ -159,12 +169,22 @@ def fact_needs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted({_FACTS[name] for name in used if name in _FACTS})
 
 
-def false_names(configs: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], name: str) -> list[str]:
-    """What a client says of itself in the place of borg's placeholders, where it is not its name in the inventory.
+def pretended(facts: Mapping[str, Any], name: str) -> list[str]:
+    """What is wrong with the names of a client's facts: Ansible would take these facts for variables.
 
-    :param facts: the client's.
     :param name: the client's, in the inventory.
     """
+    names = sorted(fact for fact in facts if re.match("_*borg", fact))
+    if not names:
+        return []
+    return [
+        f"{name} answered with facts that bear names of our variables ({', '.join(names)}), so that it could choose what it has"
+        " access to. Find out who controls it."
+    ]
+
+
+def _false_names(configs: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], name: str) -> list[str]:
+    """What a client says of itself in the place of borg's placeholders, where it is not its name in the inventory."""
     short = name.partition(".")[0]
     wanted = {"hostname": short, "fqdn": name}
     said = {fact: str(facts.get(fact, "")) for fact in fact_needs(configs)}
@@ -177,18 +197,41 @@ def record(
     configs: Sequence[Mapping[str, Any]],
     places: Sequence[Mapping[str, Any]],
     identities: Sequence[Mapping[str, Any]],
-    placeholders: Mapping[str, str],
+    facts: Mapping[str, Any],
+    name: str,
+    user: str,
 ) -> dict[str, Optional[dict[str, Any]]]:
     """What each server of the inventory may know of a client, by the server's name; None for a server whose keys are the user's.
 
-    :param identities: what borg_ssh_identity returned as ``servers``.
-    :param placeholders: the values of borg's placeholders on the client.
-    :raises Failure: ``invalid_argument`` where one server would have to treat one client in two ways, or what the client gives
-        for its public key is none.
+    :param identities: what borg_ssh_identity returned as ``servers``; a server may be there more than once, with a key each time.
+    :param facts: the client's.
+    :param name: the client's, in the inventory.
+    :param user: whom its backups run as.
+    :raises Failure: ``unsafe`` where the client seems to choose what it gets; ``invalid_argument`` where one server would have to
+        treat one client in two ways, or what the client gives for its public key is none.
     """
-    keys = {(identity["host"], identity["port"]): identity["public_key"] for identity in identities}
-    for key in filter(None, keys.values()):
-        client_key(key, "public_key")
+    for problem in pretended(facts, name):
+        raise Failure("unsafe", problem)
+    names = _false_names(configs, facts, name)
+    if names:
+        raise Failure(
+            "unsafe",
+            f"{name} calls itself {', '.join(names)}, and a location has a placeholder for that name: it could choose another"
+            " client's repository. Write the path itself into the location, such as {{ inventory_hostname }}, or give the host"
+            " and the inventory the same name.",
+        )
+    fqdn = str(facts.get("fqdn", ""))
+    placeholders = {
+        "hostname": str(facts.get("hostname", "")),
+        "fqdn": fqdn,
+        "reverse-fqdn": ".".join(reversed(fqdn.split("."))),
+        "user": user,
+    }
+    keys: dict[tuple[str, int], list[str]] = {}
+    for identity in identities:
+        if identity["public_key"]:
+            client_key(identity["public_key"], "public_key")
+            keys.setdefault((identity["host"], identity["port"]), []).append(identity["public_key"])
     result: dict[str, Optional[dict[str, Any]]] = {}
     for place in places:
         server = place["inventory_name"]
@@ -197,7 +240,6 @@ def record(
         if place["own_ssh"]:
             result.setdefault(server, None)
             continue
-        key = keys.get((place["host"], place["port"]))
         for remote in _remotes(configs):
             if (remote.host, remote.location.port or SSH_PORT) != (place["host"], place["port"]):
                 continue
@@ -214,9 +256,9 @@ def record(
                         f"repositories: {server} cannot treat one client in two ways, with {name}: {known[name]} and with"
                         f" {name}: {value} for {remote.location}; say the same for all repositories of a client on a server.",
                     )
-            path = _on_server(_PLACEHOLDER.sub(lambda match: str(placeholders[match.group(1)]), remote.location.path))
+            path = path_on_server(_PLACEHOLDER.sub(lambda match: placeholders[match.group(1)], remote.location.path))
             known["repositories"] = sorted({*known["repositories"], path})
-            known["public_keys"] = sorted({*known["public_keys"], *filter(None, [key])})
+            known["public_keys"] = sorted({*known["public_keys"], *keys.get((place["host"], place["port"]), [])})
     return result
 
 
@@ -238,7 +280,7 @@ def authorised(
     clients = [{"append_only": append_only, **client} for client in outside]
     retained = []
     for name in names:
-        published = host_variables[name].get("__borgmatic_published")
+        published = _state(host_variables, name).get("servers")
         if published is None or published.get(server, {}) is None:
             retained.append(name)
         elif server in published:
@@ -248,19 +290,63 @@ def authorised(
     return {"clients": clients, "retain": retained}
 
 
-def represented(
-    host_variables: Mapping[str, Mapping[str, Any]], unmet: Sequence[str], batch: Sequence[str], name: str
-) -> list[str]:
-    """Of the servers that have not heard of a client, those that it tells, for itself and all others: nobody before it in the batch has to.
+def published(
+    configs: Sequence[Mapping[str, Any]],
+    places: Sequence[Mapping[str, Any]],
+    identity: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    name: str,
+    user: str,
+) -> dict[str, Any]:
+    """What a client tells those that act for servers: its :func:`record` as ``servers``; those that have not heard of it in this run as
+    ``unmet``, for its path, quota or rights may be others than they were, even if the key is not; those whose host keys it lacks as
+    ``unpinned``.
 
-    :param unmet: the servers.
+    :param identity: what borg_ssh_identity returned.
+    :raises Failure: as :func:`record` does.
+    """
+    return {
+        "servers": record(configs, places, identity["servers"], facts, name, user),
+        "unmet": unmet(places, name),
+        "unpinned": identity["unpinned"],
+    }
+
+
+def unmet(places: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """The servers of the inventory that have not heard of a client in this run.
+
+    :param name: the client's.
+    """
+    return list(
+        dict.fromkeys(
+            place["inventory_name"]
+            for place in places
+            if place["inventory_name"] and not place["own_ssh"] and name not in place["met"]
+        )
+    )
+
+
+def represented(
+    host_variables: Mapping[str, Mapping[str, Any]], batch: Sequence[str], name: str
+) -> list[dict[str, Any]]:
+    """Of the servers that have not heard of a client, those that it tells, for itself and all others: nobody before it in the batch has
+    to. With each stands whether anybody lacks host keys.
+
     :param batch: the names of the clients that a play is at.
     :param name: the client's.
     """
     def first(server: str) -> Optional[str]:
-        return next((host for host in batch if server in host_variables[host].get("__borgmatic_unmet", ())), None)
+        return next((host for host in batch if server in _state(host_variables, host).get("unmet", ())), None)
 
-    return [server for server in unmet if first(server) == name]
+    mine = [server for server in _state(host_variables, name).get("unmet", ()) if first(server) == name]
+    lacking = bool(mine) and any(_state(host_variables, host).get("unpinned") for host in batch)
+    return [{"name": server, "host_keys": lacking} for server in mine]
+
+
+def _state(host_variables: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """How far a client has come in this run, and with that what it published, if anything."""
+    state: Mapping[str, Any] = host_variables[name].get("__borgmatic_state") or {}
+    return state
 
 
 def settings(
@@ -308,6 +394,25 @@ def _place_problems(configs: Sequence[Mapping[str, Any]], places: Sequence[Mappi
             )
 
 
+def _membership_problems(
+    places: Sequence[Mapping[str, Any]],
+    host_variables: Mapping[str, Mapping[str, Any]],
+    name: str,
+    groups: Mapping[str, Sequence[str]],
+    group: str,
+) -> Iterator[str]:
+    """A server lets nobody in but the hosts of one group, and whom it names itself."""
+    for server in dict.fromkeys(place["inventory_name"] for place in places if place["inventory_name"] and not place["own_ssh"]):
+        variables = host_variables[server]
+        wanted = variables.get("borg_server_client_group", group)
+        named = [client.get("name") for client in variables.get("borg_server_clients", ()) if isinstance(client, Mapping)]
+        if name not in groups.get(wanted, ()) and name not in named:
+            yield (
+                f"{name} is not in the group {wanted}, which is all that {server} lets in. Put it into that group, or set"
+                f" borg_server_client_group for {server}."
+            )
+
+
 # --- configurations ----------------------------------------------------------------------------------------------
 
 
@@ -332,6 +437,6 @@ def _remotes_of(document: Mapping[str, Any]) -> Iterator[Remote]:
             yield Remote(location, options, "ssh_command" in options)
 
 
-def _on_server(path: str) -> str:
+def path_on_server(path: str) -> str:
     """A repository's path as the server knows it: absolute, or relative to its account's home."""
     return path[3:] if path.startswith(("/./", "/~/")) else path

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import DEFAULT_PORT
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_request import (
     DEFAULT_ENCRYPTION,
@@ -50,6 +51,18 @@ _ALIKE = {
 _ENFORCED = ("append_only", "storage_quota")
 #: What an entry says about its repositories and borgmatic has no option for.
 _OF_ENTRIES = ("previous_passphrases", "allow_unencrypted", "allow_empty_directory", "repair_broken_init")
+#: What borg_key_escrow has to know of a repository, as borg_repository does.
+_OF_ESCROW = (
+    "repository",
+    "passphrase",
+    "encryption",
+    "executable",
+    "remote_path",
+    "rsh",
+    "lock_wait",
+    "base_directory",
+    "key_file",
+)
 #: What people call a role's variable who know other roles and programs -> its name; both without the role's.
 _GUESSES = {
     "borgmatic": {
@@ -169,7 +182,7 @@ def repositories(configs: Sequence[Mapping[str, Any]]) -> list[RepositoryRecord]
     for entry in configs:
         document = _document(entry)
         for position in range(len(document["repositories"])):
-            location = _location(document, position)
+            location = location_of(document, position)
             records.setdefault(location, RepositoryRecord(entry["name"], position, location))
     return list(records.values())
 
@@ -180,9 +193,48 @@ def repository(configs: Sequence[Mapping[str, Any]], record: RepositoryRecord) -
     return _arguments(entry, _document(entry), record.position)
 
 
-def schedules(configs: Sequence[Mapping[str, Any]], place: Place) -> list[dict[str, Any]]:
-    """The schedules of all configurations as borgmatic_schedule takes them."""
-    return [schedule for entry in configs for schedule in _schedules(entry, _document(entry), _path(entry, place))]
+def escrowed(configs: Sequence[Mapping[str, Any]]) -> list[RepositoryRecord]:
+    """Every repository that has a key: one that is not encrypted has none."""
+    entries = {entry["name"]: entry for entry in configs}
+    return [
+        record
+        for record in repositories(configs)
+        if _mode(entries[record.config], repository(configs, record)) != "none"
+    ]
+
+
+def escrow(
+    configs: Sequence[Mapping[str, Any]],
+    record: RepositoryRecord,
+    identity: Optional[Mapping[str, Any]],
+    ssh_key: bool = False,
+) -> dict[str, Any]:
+    """The arguments of borg_key_escrow for one repository, but where the bundle stands and for whom. They hold secrets; what is not said is
+    left out.
+
+    :param identity: what borg_ssh_identity returned, where a repository is on another host.
+    :param ssh_key: whether the bundle holds the client's SSH key, too.
+    """
+    entry = next(entry for entry in configs if entry["name"] == record.config)
+    said = repository(configs, record)
+    arguments = {name: said[name] for name in _OF_ESCROW if name in said}
+    location = Location.parse(record.location)
+    for server in (identity or {}).get("servers", ()):
+        if location.host and (server["host"], server["port"]) == (location.host.strip("[]"), location.port or DEFAULT_PORT):
+            arguments["host_keys"] = server["host_keys"]
+            if ssh_key:
+                arguments["identity_file"] = server["identity_file"]
+                arguments["identity_public_key"] = server["public_key"]
+    return {**arguments, "configuration": entry["config"]}
+
+
+def schedules(configs: Sequence[Mapping[str, Any]], place: Place, pauses: bool = False) -> list[dict[str, Any]]:
+    """The schedules of all configurations as borgmatic_schedule takes them.
+
+    :param pauses: none of them runs by itself.
+    """
+    found = [schedule for entry in configs for schedule in _schedules(entry, _document(entry), _path(entry, place))]
+    return [{**schedule, "enabled": False} for schedule in found] if pauses else found
 
 
 # --- entries -----------------------------------------------------------------------------------------------------
@@ -214,7 +266,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         return
     checks: list[Callable[[], Any]] = []
     for position in range(len(document["repositories"])):
-        checks += [partial(_location, document, position), partial(_judge_repository, entry, document, position)]
+        checks += [partial(location_of, document, position), partial(_judge_repository, entry, document, position)]
     for schedule in _schedules(entry, document, "/x"):
         checks.append(partial(Schedule.parse, {**_SCHEDULE_DEFAULTS, **schedule}, ""))
     for check in checks:
@@ -226,7 +278,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _taking_problems(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
-    growing = [_location(document, index) for index in range(len(document["repositories"])) if _grows(entry, document, index)]
+    growing = [location_of(document, index) for index in range(len(document["repositories"])) if _grows(entry, document, index)]
     for schedule in entry.get("schedules") or ():
         taking = [action for action in _TAKING if action in schedule.get("actions", ())]
         if growing and taking:
@@ -246,7 +298,7 @@ def _common_problems(configs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for entry in configs:
         document = _document(entry)
         for position in range(len(document["repositories"])):
-            location, arguments = _location(document, position), _arguments(entry, document, position)
+            location, arguments = location_of(document, position), _arguments(entry, document, position)
             other, before = seen.setdefault(location, (entry["name"], arguments))
             differing = sorted(key for key in {**before, **arguments} if before.get(key) != arguments.get(key))
             if differing:
@@ -270,14 +322,15 @@ def _path(entry: Mapping[str, Any], place: Place) -> str:
 # --- repositories ------------------------------------------------------------------------------------------------
 
 
-def _location(document: Mapping[str, Any], position: int) -> str:
+def location_of(document: Mapping[str, Any], position: int) -> str:
+    """Where a repository of a normal document is."""
     path = document["repositories"][position]["path"]
     return str(Location.parse(with_constants(path, document.get("constants", {})), f"config.repositories[{position}].path"))
 
 
 def _grows(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> bool:
     said = bool(document["repositories"][position].get("append_only"))
-    return bool(entry.get("enforced", {}).get(_location(document, position), said))
+    return bool(entry.get("enforced", {}).get(location_of(document, position), said))
 
 
 def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: int) -> dict[str, Any]:
@@ -290,7 +343,7 @@ def _arguments(entry: Mapping[str, Any], document: Mapping[str, Any], position: 
         if name in said
     }
     arguments.update((name, entry[name]) for name in _OF_ENTRIES if entry.get(name))
-    arguments["repository"] = _location(document, position)
+    arguments["repository"] = location_of(document, position)
     if arguments["repository"] in entry.get("enforced", {}):
         for option in _ENFORCED:
             arguments.pop(option, None)
@@ -309,13 +362,18 @@ def _judge_repository(entry: Mapping[str, Any], document: Mapping[str, Any], pos
         option, _colon, rest = failure.msg.partition(": ")
         where = _spelling_of(option, document, position)
         raise Failure(failure.error, f"{where}: {rest}" if where else failure.msg) from failure
-    mode = arguments.get("encryption") or ("none" if entry.get("allow_unencrypted") else DEFAULT_ENCRYPTION)
+    mode = _mode(entry, arguments)
     if mode != "none" and borg.passphrase is None and borg.passcommand is None:
         raise Failure(
             "no_passphrase",
             f"config.encryption_passphrase: is missing, and {borg.repository} shall be encrypted with {mode}; give one, for"
             " example from Ansible Vault, or an encryption_passcommand.",
         )
+
+
+def _mode(entry: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """The encryption mode that a repository is made with."""
+    return str(arguments.get("encryption") or ("none" if entry.get("allow_unencrypted") else DEFAULT_ENCRYPTION))
 
 
 def _spelling_of(option: str, document: Mapping[str, Any], position: int) -> str:

@@ -11,9 +11,11 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key as exported_key
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import MODE, EscrowFiles, File
 from ansible_collections.fleetbackup.borg.plugins.module_utils._exported_key import ExportedKey
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow_files import MODE, EscrowFiles, File
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._sealed_copy import SealedCopy
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import ToolRecipients
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient, decrypted
 
 #: What a target's answer may call a key that somebody destroyed.
@@ -51,18 +53,36 @@ class Escrow:
     :param files: where they are.
     :param recipients: whom they are for, the main one first.
     :param identities: all vault identities there are, to read what was encrypted for another one.
+    :param others: for whom there are sealed copies, too.
     """
 
-    def __init__(self, files: EscrowFiles, recipients: Sequence[Recipient], identities: Sequence[Recipient]) -> None:
+    def __init__(
+        self,
+        files: EscrowFiles,
+        recipients: Sequence[Recipient],
+        identities: Sequence[Recipient],
+        others: Sequence[ToolRecipients] = (),
+    ) -> None:
         self._files = files
         self._recipients = recipients
         self._identities = identities
-        self.copies = self._read()
+        self._others = others
+        self.copies, self.sealed = self._read()
 
     @property
     def paths(self) -> list[str]:
         """The files, the main one first."""
-        return [copy.path for copy in self.copies]
+        return [*(copy.path for copy in self.copies), *(copy.path for copy in self.sealed)]
+
+    @property
+    def labels(self) -> list[str]:
+        """Whom each of the files is for."""
+        return [*(recipient.label for recipient in self._recipients), *(others.label for others in self._others)]
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """What another machine has yet to write."""
+        return self._files.changes
 
     @property
     def keys(self) -> list[ExportedKey]:
@@ -74,10 +94,28 @@ class Escrow:
         """The private SSH keys in escrow."""
         return [copy.bundle.identity for copy in self.copies if copy.bundle is not None and copy.bundle.identity is not None]
 
-    def check_drift(self, key: Optional[ExportedKey], location: str, *, accept: bool) -> None:
-        """Raise the alarm where the repository's key is not the one in escrow.
+    def key_for(self, wanted: Bundle) -> Optional[ExportedKey]:
+        """The key in escrow that a wanted bundle's passphrase is known to open, in the mode that it names, if it names one."""
+        for copy in self.copies:
+            found = copy.bundle
+            if found is None or found.key is None or found.passphrase != wanted.passphrase:
+                continue
+            if wanted.encryption in (None, found.encryption):
+                return found.key
+        return None
+
+    def is_proven(self, key: ExportedKey, passphrase: str) -> bool:
+        """Whether a bundle, and so the proof that was made of it, says that the passphrase opens the key."""
+        return any(
+            copy.bundle is not None and (copy.bundle.key, copy.bundle.passphrase) == (key, passphrase) for copy in self.copies
+        )
+
+    def check_drift(self, key: Optional[ExportedKey], location: str, passphrase: str, *, accept: bool) -> None:
+        """Raise the alarm where the repository's key is not the one in escrow. Whoever gives another passphrase than the bundle has may
+        have changed it: then the same key in a new wrapping is as it shall be.
 
         :param key: None: there is no repository.
+        :param passphrase: the wanted one.
         :param accept: another key of the same repository may take its place.
         :raises Failure: ``drift``.
         """
@@ -96,7 +134,7 @@ class Escrow:
                 f"{location} is the repository {key.id}, and {self.paths[0]} holds the key of {escrowed.id}: somebody put another"
                 " repository in its place. If that is as it shall be, move the bundle away, and run again.",
             )
-        if not accept:
+        if not accept and not self._has_changed_passphrase(key, passphrase):
             raise Failure(
                 "drift",
                 f"{location} has another key (digest {key.digest}) than {self.paths[0]} (digest {escrowed.digest}). If you changed"
@@ -104,31 +142,53 @@ class Escrow:
                 " the key of the bundle back with borg_key and state: imported.",
             )
 
+    def _has_changed_passphrase(self, key: ExportedKey, passphrase: str) -> bool:
+        return any(
+            copy.bundle.passphrase != passphrase
+            and key.is_same_key(passphrase, copy.bundle.key, copy.bundle.passphrase)
+            for copy in self.copies
+            if copy.bundle is not None and copy.bundle.key is not None
+        )
+
     def difference(self, wanted: Bundle) -> Difference:
         """What differs from the wanted bundle in any file."""
         difference = Difference()
         for number, copy in enumerate(self.copies):
             copy.compare(wanted, difference, f"{copy.recipient.label}: " if number else "")
+        for sealed in self.sealed:
+            sealed.compare(wanted, self.copies[0].bundle, difference)
         return difference
+
+    def encrypt(self, wanted: Bundle) -> tuple[Bundle, dict[str, bytes]]:
+        """What is to be written: the bundle with its seals, and the bytes of each file.
+
+        :raises Failure: what encryption may meet.
+        """
+        files = {sealed.path: sealed.made(wanted, self.copies[0].bundle) for sealed in self.sealed}
+        wanted = wanted._replace(seals=tuple(sealed.seal(wanted, files[sealed.path]) for sealed in self.sealed))
+        files.update({copy.path: copy.recipient.encrypt(wanted.render()) for copy in self.copies})
+        return wanted, files
 
     def put(self, wanted: Bundle) -> bool:
         """Put the wanted bundle in place.
 
         :returns: whether anything was left to do: another controller may have been faster.
-        :raises Failure: ``locked``: another controller put something else in place meanwhile.
+        :raises Failure: ``locked``: another controller put something else in place meanwhile; what encryption may meet.
         """
-        encrypted = {copy.path: copy.recipient.encrypt(wanted.render()) for copy in self.copies}
+        sealed_bundle, encrypted = self.encrypt(wanted)
         with self._files.locked():
             found = self._read()
-            if found != self.copies:
-                self.copies = found
+            if found != (self.copies, self.sealed):
+                self.copies, self.sealed = found
                 if self.difference(wanted).changed:
                     raise Failure(
                         "locked", f"Another controller wrote to {self.paths[0]} meanwhile. Its bundle was left alone; run again."
                     )
                 return False
             for copy in self.copies:
-                self._put_one(copy, wanted, encrypted[copy.path])
+                self._put_one(copy, sealed_bundle, encrypted[copy.path])
+            for sealed in self.sealed:
+                self._put_sealed(sealed, encrypted[sealed.path])
         return True
 
     def _put_one(self, copy: Copy, wanted: Bundle, data: bytes) -> None:
@@ -140,17 +200,28 @@ class Escrow:
             written = self._files.read(path)
             text = None if written is None else copy.recipient.decrypt(written.data)
             if text is None or Bundle.parse(text) != wanted:
-                raise Failure(
-                    "other",
-                    f"{copy.path}: what was written there could not be read back, so the one before stays. Check the disk.",
-                )
+                raise _unreadable(copy.path)
 
         self._files.write(copy.path, data, validate)
 
-    def _read(self) -> list[Copy]:
+    def _put_sealed(self, sealed: SealedCopy, data: bytes) -> None:
+        if sealed.file is not None and sealed.file.data == data:
+            self._files.protect(sealed.path)
+            return
+
+        def validate(path: str) -> None:
+            written = self._files.read(path)
+            if written is None or written.data != data:
+                raise _unreadable(sealed.path)
+
+        self._files.write(sealed.path, data, validate)
+
+    def _read(self) -> tuple[list[Copy], list[SealedCopy]]:
         labels = [None, *(recipient.label for recipient in self._recipients[1:])]
         paths = [self._files.path(label) for label in labels]
-        return [self._read_one(path, recipient) for path, recipient in zip(paths, self._recipients)]
+        copies = [self._read_one(path, recipient) for path, recipient in zip(paths, self._recipients)]
+        beside = [(self._files.path_beside(others.tool.name), others) for others in self._others]
+        return copies, [SealedCopy(path, others, self._files.read(path)) for path, others in beside]
 
     def _read_one(self, path: str, recipient: Recipient) -> Copy:
         file = self._files.read(path)
@@ -172,6 +243,10 @@ class Escrow:
             failure.msg = f"{path}: {failure.msg}"
             raise
         return Copy(path, recipient, file, bundle, own is not None)
+
+
+def _unreadable(path: str) -> Failure:
+    return Failure("other", f"{path}: what was written there could not be read back, so the one before stays. Check the disk.")
 
 
 def key_of(answer: Mapping[str, Any], known: Sequence[ExportedKey]) -> Optional[ExportedKey]:

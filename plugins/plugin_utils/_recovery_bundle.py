@@ -8,10 +8,11 @@ It is YAML, so that programs read it, and of so plain a kind that `sed` alone ta
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import yaml
 
@@ -24,10 +25,28 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._location import 
 #: Counts up when older releases of this collection could misread what this one writes.
 FORMAT = 1
 HIDDEN = "(hidden)"
+HIDDEN_CHANGED = "(hidden, changed)"
+#: How to open a bundle that Ansible Vault encrypted.
+VAULT_OPENING = ("    ansible-vault view BUNDLE > bundle",)
 
 #: What YAML does not leave as it is in a block of text. (A passphrase may hold it.)
 _NOT_PLAIN = r"[^\t\n -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _DEFAULT_REMOTE_PATH = "borg"
+
+
+class Seal(NamedTuple):
+    """What is known of a bundle that only others can open.
+
+    :ivar tool: what encrypted it.
+    :ivar recipients: for which public keys.
+    :ivar content: of the bundle from which it was made, see :attr:`Bundle.content`.
+    :ivar ciphertext: the SHA-256 of the file.
+    """
+
+    tool: str
+    recipients: tuple[str, ...]
+    content: str
+    ciphertext: str
 
 
 class Bundle(NamedTuple):
@@ -39,6 +58,7 @@ class Bundle(NamedTuple):
     :ivar identity: a private SSH key.
     :ivar known_hosts: lines for ssh.
     :ivar configuration: borgmatic's file.
+    :ivar seals: what is known of the files beside it. They are no part of its content.
     """
 
     host: str
@@ -50,10 +70,19 @@ class Bundle(NamedTuple):
     identity: Optional[str] = None
     known_hosts: tuple[str, ...] = ()
     configuration: Optional[str] = None
+    seals: tuple[Seal, ...] = ()
 
-    def render(self) -> str:
-        """The text: words on top, data below."""
-        return "".join(f"# {line}".rstrip() + "\n" for line in self._words()) + "".join(self._data())
+    def render(self, opening: Sequence[str] = VAULT_OPENING) -> str:
+        """The text: words on top, data below.
+
+        :param opening: the words that say how to open it.
+        """
+        return "".join(f"# {line}".rstrip() + "\n" for line in self._words(opening)) + "".join(self._data())
+
+    @property
+    def content(self) -> str:
+        """The SHA-256 of the data."""
+        return hashlib.sha256("".join(self._replace(seals=())._data()).encode()).hexdigest()
 
     @classmethod
     def parse(cls, text: str) -> Bundle:
@@ -84,11 +113,14 @@ class Bundle(NamedTuple):
             identity=_text(data, "identity") if "identity" in data else None,
             known_hosts=tuple(_text(data, "known_hosts").splitlines()) if "known_hosts" in data else (),
             configuration=_text(data, "configuration") if "configuration" in data else None,
+            seals=_seals(data.get("seals", [])),
         )
 
     def compare(self, difference: Difference, before: Optional[Bundle]) -> None:
         """Note what differs from another bundle, without secrets."""
         for name, after in self._asdict().items():
+            if name == "seals":
+                continue
             present = None if before is None else getattr(before, name)
             if present != after and (before is not None or after != self._field_defaults.get(name)):
                 difference.add(name, _shown(name, present), _shown(name, after, changed=present is not None))
@@ -113,8 +145,10 @@ class Bundle(NamedTuple):
             yield _block("known_hosts", "".join(f"{line}\n" for line in self.known_hosts))
         if self.configuration is not None:
             yield _block("configuration", self.configuration)
+        if self.seals:
+            yield "seals:\n" + "".join(f"  - {json.dumps(seal._asdict())}\n" for seal in self.seals)
 
-    def _words(self) -> Iterator[str]:
+    def _words(self, opening: Sequence[str]) -> Iterator[str]:
         location = shlex.quote(self.locations[0])
         yield "Recovery bundle of a Borg repository: what it takes to get its data back. Whoever reads this can read the backups."
         yield ""
@@ -127,7 +161,7 @@ class Bundle(NamedTuple):
         yield ""
         yield "Open it where no disk will remember it:"
         yield '    umask 077; cd "$(mktemp --directory --tmpdir=/dev/shm)"'
-        yield "    ansible-vault view BUNDLE > bundle"
+        yield from opening
         yield '    part() { sed -n "/^$1: /,/^[^ ]/s/^  //p" bundle; }'
         if self._is_plain("passphrase"):
             yield '    export BORG_PASSPHRASE="$(part passphrase)"'
@@ -181,7 +215,7 @@ def _shown(name: str, value: Any, *, changed: bool = False) -> Any:
         return list(value) if isinstance(value, tuple) else value
     if name == "key":
         return f"sha256:{value.digest}"
-    return "(hidden, changed)" if changed else HIDDEN
+    return HIDDEN_CHANGED if changed else HIDDEN
 
 
 def _block(name: str, text: str) -> str:
@@ -212,3 +246,11 @@ def _texts(data: dict[str, Any], name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
         raise ValueError(f"its {name} are missing or no list of texts")
     return tuple(values)
+
+
+def _seals(data: Any) -> tuple[Seal, ...]:
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise ValueError("its seals are no list of dictionaries")
+    return tuple(
+        Seal(_text(entry, "tool"), _texts(entry, "recipients"), _text(entry, "content"), _text(entry, "ciphertext")) for entry in data
+    )

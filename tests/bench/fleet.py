@@ -91,6 +91,7 @@ class Fleet:
         variables = {
             "ansible_python_interpreter": "/usr/local/bin/counted-python",
             "borgmatic_configs": [{"name": "system", "config": config}],
+            "borgmatic_escrow_directory": str(self.directory / "escrow"),
         }
         write(self.inventory, {
             "borg_servers": {"hosts": {"backup1": {**machine, "ansible_python_interpreter": "/usr/bin/python3"}}},

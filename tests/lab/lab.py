@@ -19,6 +19,8 @@ from lab.images import Image
 HOSTS = ("debian12", "debian13")
 CONTROLLER_HOST = "debian13"
 SOCKET = "/var/run/docker.sock"
+#: On the controller; its recovery bundles are encrypted with that.
+VAULT_PASSWORD_FILE = "/root/.vault-password"
 
 
 class Lab:
@@ -76,10 +78,13 @@ class Lab:
             "LANG": "C.UTF-8",
             "PATH": "/opt/molecule/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "ANSIBLE_COLLECTIONS_PATH": "/root",
+            "ANSIBLE_VAULT_PASSWORD_FILE": VAULT_PASSWORD_FILE,
         }
         options = (f"--volume={SOCKET}:{SOCKET}", "--workdir=/root", *(f"--env={name}={value}" for name, value in environment.items()))
         image = self.image(CONTROLLER_HOST, "controller")
-        return self._booted(Container(f"{self.name}-controller", image, network=self.name, hostname="controller", options=options))
+        machine = self._booted(Container(f"{self.name}-controller", image, network=self.name, hostname="controller", options=options))
+        machine.call("bash", "-c", f"umask 077; test -e {VAULT_PASSWORD_FILE} || head -c 24 /dev/urandom | base64 >{VAULT_PASSWORD_FILE}")
+        return machine
 
     def boot_fleet(self) -> str:
         """Boot the fleet of the controller's own inventory, at first that of the lab; returns who is where."""

@@ -20,6 +20,9 @@ A file of cases holds the keys
     ``check``     the same for the run in check mode, where it differs; ``skipped``: it is not run there;
     ``leaks``     only of the leaky play: the places where its canary must be found.
 
+A case with ``playbooks`` runs these, one after the other, in place of a task: a list of dictionaries with a playbook's ``name`` and its
+``vars``. What is expected of it is ``ok`` or ``failed``.
+
 ``{{ secret.KIND_anything }}`` is a canary of this case alone, ``{{ shared.KIND_anything }}`` one that all share; a KIND is one of
 :data:`canaries.KINDS`. ``{{ work }}`` is the working directory.
 """
@@ -44,6 +47,7 @@ class Case:
     """One case.
 
     :ivar name: begins with its module; the task has it, too.
+    :ivar task: a task, or what playbooks are called.
     """
 
     name: str
@@ -61,6 +65,9 @@ def load(path: Path) -> list[Case]:
 
 def _case(document: dict[str, Any], entry: dict[str, Any]) -> Case:
     module = document["module"]
+    if "playbooks" in entry:
+        name = f"{module} | {entry['case']}"
+        return Case(name, {"playbooks": entry["playbooks"]}, entry.get("expect", "ok"), "skipped", ())
     arguments = {**document.get("defaults", {}), **entry.get("args", {})}
     if module in ROLES and "action" not in entry:
         call: dict[str, Any] = {"ansible.builtin.include_role": {"name": f"{COLLECTION}.{module}", **arguments}}
@@ -74,7 +81,10 @@ def _case(document: dict[str, Any], entry: dict[str, Any]) -> Case:
 
 
 def playbook(cases: Iterable[Case]) -> list[dict[str, Any]]:
-    """A play with all the cases, each of which may fail."""
+    """A play with all the cases, each of which may fail; or the playbooks of one case."""
+    called = [entry for case in cases for entry in case.task.get("playbooks", [])]
+    if called:
+        return [{"ansible.builtin.import_playbook": f"{COLLECTION}.{entry['name']}", "vars": entry.get("vars", {})} for entry in called]
     blocks = [{"block": [case.task], "rescue": [{"ansible.builtin.meta": "noop"}]} for case in cases]
     return [{"name": "Secrets", "hosts": "localhost", "gather_facts": True, "tasks": blocks}]
 

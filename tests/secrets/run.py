@@ -4,7 +4,7 @@
 
 """Looks for secrets where none may be: python3 tests/secrets/run.py DIRECTORY [MODULE...]
 
-Every module and the role run with canaries in each place that may hold a secret: in check mode and for real, with all the
+Every module, the roles and the playbooks run with canaries in each place that may hold a secret: in check mode and for real, with all the
 verbosity and the diff that there is, with success, with failure in many ways, and killed in the middle. Then the canaries
 are looked for everywhere. A leaky play comes first: what the search does not find there, it could not find elsewhere.
 
@@ -89,13 +89,15 @@ class Harness:
         _write(work / "vault.yml", yaml.safe_dump({**secrets, "work": str(work)}))
 
     def run(
-        self, name: str, cases: Sequence[Case], *, check: bool = False, pipelining: bool = False, stall: Optional[Path] = None
+        self, name: str, cases: Sequence[Case], *, check: bool = False, pipelining: bool = False, stall: Optional[Path] = None,
+        inventory: str = "localhost,",
     ) -> Run:
         """Run the cases in one play, and search.
 
         :param check: in check mode.
         :param pipelining: whether Ansible sends modules through pipes; otherwise it puts them into temporary files.
         :param stall: kill Ansible as soon as this file is there.
+        :param inventory: as ansible-playbook takes it.
         """
         run = Run(name, {case.name: case.check if check else case.expect for case in cases})
         paths = {place: self.work / f"{place}.out" for place in ("output", "log", "json")}
@@ -106,7 +108,7 @@ class Harness:
         journal, began = Journal(), time.time()
         with Watchers(self.canaries) as sightings, paths["output"].open("wb") as output:
             process = subprocess.Popen(
-                [*self._command(), *(["--check"] if check else [])], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                [*self._command(inventory), *(["--check"] if check else [])], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env=_environment(paths, facts, pipelining=pipelining), cwd=self.work, start_new_session=True,
             )
             _kill_when(process, stall) if stall else process.wait(PLAY_SECONDS)
@@ -122,6 +124,10 @@ class Harness:
         run.outcomes = _outcomes(paths["json"], {case.name for case in cases})
         if stall:
             run.outcomes = dict.fromkeys(run.expected, "killed" if process.returncode == -signal.SIGKILL else "ended")
+        elif any("playbooks" in case.task for case in cases):
+            run.outcomes = dict.fromkeys(run.expected, "failed" if process.returncode else "ok")
+            if run.outcomes != run.expected:
+                run.where.append(f"{name}: {paths['output'].read_bytes()[-6000:].decode('utf-8', 'replace')}")
         elif process.returncode:
             run.where.append(f"{name}: ansible-playbook broke off: {paths['output'].read_bytes()[-2000:].decode('utf-8', 'replace')}")
         return run
@@ -136,9 +142,9 @@ class Harness:
         found = search_files(self.canaries, began, self._meant, [LEFTOVERS])
         return bool(left) and {path for _canary, path in found.hits} == left
 
-    def _command(self) -> list[str]:
+    def _command(self, inventory: str) -> list[str]:
         playbook_program = Path(sys.executable).with_name("ansible-playbook")
-        return [str(playbook_program), "-vvvv", "--diff", "--inventory=localhost,", "--connection=local", "--extra-vars=@vault.yml", "play.yml"]
+        return [str(playbook_program), "-vvvv", "--diff", f"--inventory={inventory}", "--connection=local", "--extra-vars=@vault.yml", "play.yml"]
 
     def _search_text(self, run: Run, place: str, data: bytes) -> None:
         """Search what came in the order of the tasks."""
@@ -170,15 +176,19 @@ def main() -> int:
     missed = _control(work, load(HERE / "leaky.yml"))
     names = sys.argv[2:] or sorted(_names())
     cases = [case for name in names for case in load(HERE / "cases" / f"{name}.yml")]
+    called = [case for case in cases if "playbooks" in case.task]
+    cases = [case for case in cases if case not in called]
+    missed += [f"no case runs the playbook {name}" for name in sorted(_playbooks() - _called(called)) if called]
     killed = load(HERE / "killed.yml")
     canaries = Canaries()
-    secrets = secrets_of([*cases, *killed], canaries, SHARED)
+    secrets = secrets_of([*cases, *killed, *called], canaries, SHARED)
     with Workshop(work, secrets["shared"]) as workshop:
         harness = Harness(work, canaries, secrets, workshop.meant)
-        runs = [
-            harness.run("check", [case for case in cases if case.check != "skipped"], check=True, pipelining=True),
-            harness.run("real", cases),
-        ]
+        runs = []
+        if cases:
+            runs.append(harness.run("check", [case for case in cases if case.check != "skipped"], check=True, pipelining=True))
+            runs.append(harness.run("real", cases))
+        runs += [harness.run("plays", [case], inventory=str(HERE / "inventory.yml")) for case in called]
         for case in killed:
             runs.append(harness.run("killed", [case], stall=workshop.stalled))
             missed += [] if harness.notices_exposed(runs[-1].left) else [f"{case.name}: files that Ansible left, made readable"]
@@ -191,9 +201,19 @@ def main() -> int:
 
 
 def _names() -> set[str]:
-    """All modules and roles of the collection. Each of them needs a file of cases."""
+    """All modules and roles of the collection, each of which needs a file of cases, and the one of the playbooks."""
     collection = HERE.parents[1]
-    return {path.stem for path in (collection / "plugins" / "modules").glob("*.py")} | {path.name for path in (collection / "roles").iterdir()}
+    modules = {path.stem for path in (collection / "plugins" / "modules").glob("*.py")}
+    return {*modules, *(path.name for path in (collection / "roles").iterdir()), "playbooks"}
+
+
+def _playbooks() -> set[str]:
+    """All playbooks of the collection."""
+    return {path.stem for path in (HERE.parents[1] / "playbooks").glob("*.yml")}
+
+
+def _called(cases: Sequence[Case]) -> set[str]:
+    return {entry["name"] for case in cases for entry in case.task["playbooks"]}
 
 
 def _control(work: Path, cases: list[Case]) -> list[str]:
@@ -241,7 +261,9 @@ def _print_table(rows: list[dict[str, Any]], runs: list[Run]) -> None:
 
 def _verdict(rows: list[dict[str, Any]], runs: list[Run], missed: list[str]) -> int:
     total = sum(row["total"] for row in rows)
-    unsearched = [f"{run.name}: nothing to search in {place}" for run in runs for place in PLACES if not run.searched[place]]
+    names = dict.fromkeys(run.name for run in runs)
+    searched = {(run.name, place) for run in runs for place in PLACES if run.searched[place]}
+    unsearched = [f"{name}: nothing to search in {place}" for name in names for place in PLACES if (name, place) not in searched]
     wrong = [f"{row['case']} ({row['run']}): {row['outcome']}, not {row['expected']}" for row in rows if row["outcome"] != row["expected"]]
     for line in [*(where for run in runs for where in run.where), *missed, *unsearched, *wrong]:
         print(line)

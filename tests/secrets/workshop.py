@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -36,7 +37,7 @@ REPOSITORIES = {"main": "text_main", "rotated": "text_old", "locked": "text_old"
 #: The file with the password that Ansible is given.
 VAULT_PASSWORD = "vault-password"
 #: Canaries that the workshop needs itself.
-SHARED = ("text_main", "text_old", "text_printed", "text_vault", "plain_foreign")
+SHARED = ("text_main", "text_old", "text_printed", "text_vault", "text_fleet", "plain_foreign", "plain_folder")
 #: Configurations that a human wrote, with secrets in unusual places.
 CONFIGURATIONS = {
     "foreign": """# the old passphrase was SECRET
@@ -94,19 +95,26 @@ class Workshop:
         self._work = work
         self._shared = shared
         self._lock: Optional[subprocess.Popen[bytes]] = None
+        # where the playbook quickstart looks for it
+        self._borgmatic = Path(sys.executable).with_name("borgmatic")
         self.stalled = work / "stalled"
         self.meant = [str(work / "passphrase"), str(work / "wrong-passphrase"), str(work / "etc" / "*.yaml"), "/etc/borgmatic.d/canary-*.yaml",
-                      str(work / "keys" / "*"), str(work / VAULT_PASSWORD)]
+                      str(work / "etc" / "*.yaml.passphrase"), str(work / "keys" / "*"), str(work / VAULT_PASSWORD),
+                      str(Path.home() / "fleetbackup-restored" / "*" / "etc" / "borgmatic.d" / "canary-*.yaml"),
+                      str(work / "quickstart" / "passphrase"), str(work / "quickstart" / "borgmatic.yaml")]
 
     def __enter__(self) -> Workshop:
-        for name in ("bin", "etc", "keys", "source", "repositories"):
+        for name in ("bin", "etc", "keys", "source", "repositories", "quickstart"):
             (self._work / name).mkdir()
         (self._work / "source" / "file").write_text("content\n", encoding="utf-8")
+        self._borgmatic.unlink(missing_ok=True)
+        self._borgmatic.symlink_to(shutil.which("borgmatic") or "/nowhere")
         for name, text in PROGRAMS.items():
             path = self._work / "bin" / name
             path.write_text(f"#!/bin/sh\n{self._filled(text)}\n", encoding="utf-8")
             path.chmod(0o755)
-        for name, key in {"passphrase": "text_main", "wrong-passphrase": "text_printed", VAULT_PASSWORD: "text_vault"}.items():
+        for name, key in {"passphrase": "text_main", "wrong-passphrase": "text_printed", VAULT_PASSWORD: "text_vault",
+                          "quickstart/passphrase": "plain_folder"}.items():
             path = self._work / name
             path.touch(0o600)
             path.write_text(self._shared[key], encoding="utf-8")
@@ -129,6 +137,7 @@ class Workshop:
         if self._lock:
             os.killpg(self._lock.pid, signal.SIGKILL)
             self._lock.wait()
+        self._borgmatic.unlink()
         shutil.rmtree(self._work)
         self._work.mkdir()
 

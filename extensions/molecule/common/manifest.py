@@ -13,13 +13,20 @@ import sys
 
 def main() -> None:
     root = sys.argv[1]
-    paths = [root] + [os.path.join(directory, name) for directory, *names in os.walk(root) for name in sum(names, [])]
-    print(json.dumps({os.path.relpath(path, root): described(path) for path in paths}))
+    paths = sorted([root] + [os.path.join(directory, name) for directory, *names in os.walk(root) for name in sum(names, [])])
+    first = {}
+    print(json.dumps({os.path.relpath(path, root): described(path, os.path.relpath(path, root), first) for path in paths}))
 
 
-def described(path: str) -> list:
+def described(path: str, name: str, first: dict) -> list:
+    """What a restore has to bring back of a file: mode, owner, time, content, extended attributes (ACLs among them), hard links.
+
+    :param first: the first name of each file so far.
+    """
     found = os.lstat(path)
-    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_mtime_ns, contents(path, found.st_mode)]
+    attributes = {key: os.getxattr(path, key, follow_symlinks=False).hex() for key in sorted(os.listxattr(path, follow_symlinks=False))}
+    same = name if stat.S_ISDIR(found.st_mode) else first.setdefault(found.st_ino, name)
+    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_mtime_ns, contents(path, found.st_mode), attributes, same]
 
 
 def contents(path: str, mode: int) -> "str | None":

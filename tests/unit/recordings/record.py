@@ -643,6 +643,109 @@ def prune(lab: Lab) -> dict[str, Recording]:
     return {codes: lab.run("prune", "--list", "--keep-daily=1", archived(lab), codes=codes) for codes in ("modern", "legacy")}
 
 
+# Checks and compaction.
+
+
+def damaged(lab: Lab) -> Path:
+    """A repository with two archives of one file, of which a part is damaged."""
+    path, files = lab.repository(), lab.files(100_000)
+    for name in ("one", "two"):
+        lab.must("create", "--compression=none", f"{path}::{name}", files)
+    segment = max((path / "data" / "0").iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(segment.read_bytes())
+    content[50_000] ^= 0xFF
+    segment.write_bytes(content)
+    return path
+
+
+@situation
+def check(lab: Lab) -> dict[str, Recording]:
+    return lab.both("--info", "check", archived(lab))
+
+
+@situation
+def check_damaged(lab: Lab) -> dict[str, Recording]:
+    return lab.both("--info", "check", damaged(lab))
+
+
+@situation
+def check_damaged_data(lab: Lab) -> dict[str, Recording]:
+    return lab.both("--info", "check", "--archives-only", "--verify-data", damaged(lab))
+
+
+@situation
+def check_repair(lab: Lab) -> dict[str, Recording]:
+    return {codes: lab.run("--info", "check", "--repair", damaged(lab), codes=codes, BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES")
+            for codes in ("modern", "legacy")}
+
+
+@situation
+def check_repaired(lab: Lab) -> dict[str, Recording]:
+    path = damaged(lab)
+    lab.must("check", "--repair", path, BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES")
+    return lab.both("--info", "check", path)
+
+
+@situation
+def check_healable(lab: Lab) -> dict[str, Recording]:
+    path, files = lab.repository(), lab.files(100_000)
+    lab.must("create", "--compression=none", f"{path}::one", files)
+    segment = max((path / "data" / "0").iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(segment.read_bytes())
+    content[50_000] ^= 0xFF
+    segment.write_bytes(content)
+    lab.must("check", "--repair", path, BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES")
+    shutil.rmtree(lab.base / ".cache")  # or borg would take the lost data for there
+    lab.must("create", "--compression=none", f"{path}::two", files)
+    return lab.both("--info", "check", path)
+
+
+@situation
+def check_part_of_the_repository(lab: Lab) -> dict[str, Recording]:
+    path = archived(lab)
+    with open(lab.borg, encoding="utf-8") as script:
+        interpreter = script.readline()
+    hasty = lab.path("borg")
+    hasty.write_text(
+        f"{interpreter}import itertools, borg.repository, borg.archiver\n"
+        "class Hasty: monotonic = staticmethod(itertools.count(0, 100).__next__)\n"
+        "borg.repository.time = Hasty\n"
+        "borg.archiver.main()\n"
+    )
+    hasty.chmod(0o755)
+    return {codes: Lab(str(hasty), lab.directory).run("--info", "check", "--repository-only", "--max-duration=1", path, codes=codes)
+            for codes in ("modern", "legacy")}
+
+
+@situation
+def check_remote(lab: Lab) -> dict[str, Recording]:
+    return lab.both("--info", "check", f"ssh://server{damaged(lab)}", BORG_RSH=shell(lab, f"exec {lab.borg} serve --info"),
+                    BORG_RELOCATED_REPO_ACCESS_IS_OK="yes")
+
+
+@situation
+def compact(lab: Lab) -> dict[str, Recording]:
+    recordings = {}
+    for codes in ("modern", "legacy"):
+        path = archived(lab)
+        lab.must("create", "--compression=none", f"{path}::large", lab.files(3_000_000))
+        lab.must("delete", f"{path}::large")
+        recordings[codes] = lab.run("--info", "compact", path, codes=codes)
+    return recordings
+
+
+@situation
+def compact_remote(lab: Lab) -> dict[str, Recording]:
+    return lab.both("--info", "compact", f"ssh://server{archived(lab)}", BORG_RSH=shell(lab, f"exec {lab.borg} serve --info"),
+                    BORG_RELOCATED_REPO_ACCESS_IS_OK="yes")
+
+
+@situation
+def compact_append_only(lab: Lab) -> dict[str, Recording]:
+    rsh = shell(lab, f"exec {lab.borg} serve --info --append-only")
+    return lab.both("--info", "compact", f"ssh://server{archived(lab)}", BORG_RSH=rsh, BORG_RELOCATED_REPO_ACCESS_IS_OK="yes")
+
+
 @situation
 def stale_lock(lab: Lab) -> dict[str, Recording]:
     path = lab.repository()

@@ -31,7 +31,7 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 #: What takes the secrets out of the list of configurations.
-PUBLIC = re.compile(r"borgmatic_files\b|borgmatic_repositories\b|borgmatic_schedules\b|attribute='name'")
+PUBLIC = re.compile(r"borgmatic_files\b|borgmatic_repositories\b|borgmatic_schedules\b|borgmatic_sources\b|attribute='name'")
 #: An account that has none.
 NO_PASSWORD = {("password", "*"), ("update_password", "on_create")}
 FALSE = (False, "false", "False", "no", "never")
@@ -50,6 +50,9 @@ def offences(tasks: Any, *, role: bool = True) -> list[str]:
         module, arguments = module_of(task)
         found += module_offences(module, arguments, role)
         found += loop_offences(task)
+        # Ansible makes both messages, whichever of them it shows.
+        if module == "assert" and any(re.search(r"\| (first|last)(?! \| default)", str(arguments.get(key))) for key in ("fail_msg", "success_msg")):
+            found.append("message of an empty list")
         if module == "set_fact":
             if any(re.search(rf"\b{fact}\b", text) for fact in facts for text in texts(arguments)):
                 found.append("set_fact chain")
@@ -193,6 +196,7 @@ BAD = [
     ("loop over documents", "- {ping: {}, loop: '{{ borgmatic_configs | list }}', loop_control: {label: x}}"),
     ("loop without label", "- {ping: {}, loop: '{{ names }}'}"),
     ("loop without label", "- {ping: {}, with_items: '{{ names }}', loop_control: {loop_var: x}}"),
+    ("message of an empty list", "- {assert: {that: x | length > 0, success_msg: '{{ x | first }}'}}"),
     ("handler", "- {ping: {}, notify: it}"),
     ("handler", "- {include_tasks: ../handlers/main.yml}"),
     ("handler", "- {import_role: {name: x, handlers_from: y}}"),

@@ -10,17 +10,21 @@ import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultSecret
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ansible_collections.fleetbackup.borg.plugins.action.borg_key_escrow import SPECIFICATION, ActionModule
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.modules import borg_key_escrow
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import ToolRecipients
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
 
 RECORDED = Path(__file__).resolve().parents[1] / "module_utils/recorded_keys/borg-1.2.4.json"
@@ -29,6 +33,11 @@ KEY, OTHER = (_exported_key.parse(EXPORTS[mode], "keyfile") for mode in ("keyfil
 PASSPHRASE = "correct horse"
 CANARY = "canary-0b7d"
 IDENTITY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\n-----END OPENSSH PRIVATE KEY-----\n"
+REAL_KEY = Ed25519PrivateKey.generate()
+REAL_IDENTITY = REAL_KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+REAL_PUBLIC_KEY = REAL_KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode() + " root@web1"
+AGE_KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+GPG_KEY = "5A1B2C3D4E5F60718293A4B5C6D7E8F901234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUzcH8XkRr4d9q6nXw1sG5vHcQm0yJm9iB3T2kq7WcE"
 SECRETS = [("ada", VaultSecret(b"one")), ("grace", VaultSecret(b"two"))]
 ABSENT = {"digest": None, "key": None, "identity": None, "assumed": False, "changed": False}
@@ -44,6 +53,7 @@ class Target:
         self.directory = directory
         self.secrets = SECRETS
         self.key = KEY
+        self.identity = IDENTITY
         self.answer = None
         self.troubles = []
         self.asked = []
@@ -77,8 +87,8 @@ class Target:
         known = module_args["known_digests"]
         answer = {**ABSENT, "digest": self.key.digest, "key": None if self.key.digest in known else self.key.text}
         if "identity_file" in module_args:
-            digest = hashlib.sha256(IDENTITY.encode()).hexdigest()
-            answer["identity"] = {"digest": digest, "text": None if digest in known else IDENTITY}
+            digest = hashlib.sha256(self.identity.encode()).hexdigest()
+            answer["identity"] = {"digest": digest, "text": None if digest in known else self.identity}
         return answer
 
     def bundle(self, result, number=0):
@@ -153,12 +163,162 @@ class TestPresent:
         target.answer = ABSENT if key is None else None
         predicted = target.run(check=True)
         assert target.files() == {} and not target.directory.exists()
-        assert predicted == target.run()
+        assert predicted == {**target.run(), "files": None}
 
     def test_check_mode_before_there_is_a_borg(self, target):
         target.answer = {**ABSENT, "assumed": True}
         result = target.run(check=True)
         assert result["changed"] and result["assumed"] and result["digest"] is result["provisional"] is None
+
+
+class TestProvisional:
+    def test_nobody_is_asked(self, target):
+        target.troubles.append(AssertionError("asked"))
+        result = target.run(state="provisional", identity_file="/root/.ssh/id")
+        assert result["changed"] and result["provisional"]
+        assert result["repository_id"] is result["digest"] is result["previous_digest"] is None
+        assert target.bundle(result).passphrase == PASSPHRASE
+        again = target.run(state="provisional")
+        assert not again["changed"] and again["provisional"] and again.keys() == result.keys()
+
+    def test_another_passphrase_takes_its_place(self, target):
+        target.run(state="provisional")
+        result = target.run(state="provisional", passphrase="another")
+        assert result["diff"]["after"] == {"passphrase": "(hidden, changed)"}
+        assert target.bundle(result).passphrase == "another"
+
+    def test_an_identity_that_came_earlier_stays(self, target):
+        target.answer = {**ABSENT, "identity": {"digest": hashlib.sha256(IDENTITY.encode()).hexdigest(), "text": IDENTITY}}
+        target.run(identity_file="/root/.ssh/id")
+        assert not target.run(state="provisional", identity_file="/root/.ssh/id")["changed"]
+
+    @pytest.mark.parametrize("arguments", [{}, {"passphrase": "another"}, {"remote_path": "borg-1.2"}, {"vault_ids": ["grace"]}, {"vault_id": "grace"}])
+    def test_a_full_one_is_left_alone(self, target, arguments):
+        full = target.run(vault_id="ada")
+        before = target.files()
+        result = target.run(state="provisional", **arguments)
+        assert not result["changed"] and not result["provisional"] and result["diff"] == {"before": {}, "after": {}}
+        assert (result["repository_id"], result["previous_digest"]) == (KEY.id, KEY.digest)
+        assert result.keys() == full.keys()
+        assert target.files() == before and len(target.asked) == 1
+
+    @pytest.mark.parametrize(
+        "written, arguments, is_known",
+        [({}, {}, True), ({"encryption": "keyfile"}, {}, True), ({"encryption": "keyfile"}, {"encryption": "keyfile"}, True),
+         ({}, {"passphrase": "another"}, False), ({"encryption": "keyfile"}, {"encryption": "repokey"}, False), ({}, {"encryption": "repokey"}, False)],
+    )  # fmt: skip
+    def test_the_digest_is_told_only_where_it_says_something_of_what_is_wanted(self, target, written, arguments, is_known):
+        target.run(**written)
+        assert target.run(state="provisional", **arguments)["digest"] == (KEY.digest if is_known else None)
+
+    def test_one_that_cannot_be_read(self, target):
+        target.run()
+        before = target.files()
+        target.secrets = [("eve", VaultSecret(b"three"))]
+        failed(target.run(state="provisional"), "unsafe")
+        assert target.files() == before
+
+    def test_check_mode_predicts_and_writes_nothing(self, target):
+        predicted = target.run(state="provisional", check=True)
+        assert not target.directory.exists()
+        assert predicted == {**target.run(state="provisional"), "files": None}
+
+
+class TestKeyDigest:
+    def test_of_the_key_in_escrow_spares_the_target(self, target):
+        full = target.run()
+        result = target.run(key_digest=KEY.digest)
+        assert len(target.asked) == 1 and not result["changed"]
+        assert {name: result[name] for name in ("repository_id", "digest")} == {name: full[name] for name in ("repository_id", "digest")}
+        assert result["previous_digest"] == KEY.digest and result.keys() == full.keys()
+
+    def test_all_else_is_still_kept(self, target):
+        target.run()
+        result = target.run(key_digest=KEY.digest, host_keys=[HOST_KEY], vault_ids=["grace"])
+        assert result["changed"] and len(target.asked) == 1
+        assert target.bundle(result).known_hosts and target.bundle(result, 1) == target.bundle(result)
+
+    def test_a_passphrase_that_does_not_open_it_is_refused(self, target):
+        target.run()
+        before = target.files()
+        failed(target.run(key_digest=KEY.digest, passphrase="another"), "wrong_passphrase")
+        assert target.files() == before
+
+    def test_what_is_proven_need_not_be_proven_again(self, target, monkeypatch):
+        target.run()
+        monkeypatch.setattr(_exported_key.ExportedKey, "opened", lambda *_arguments: pytest.fail("proven once more"))
+        assert not target.run(key_digest=KEY.digest)["changed"]
+
+    @pytest.mark.parametrize("digest", ["", None, "0" * 64, "None"])
+    def test_of_another_key_it_spares_nothing(self, target, digest):
+        target.run()
+        target.key = OTHER._replace(id=KEY.id)
+        failed(target.run(key_digest=digest), "drift")
+        assert len(target.asked) == 2
+
+    @pytest.mark.parametrize("before", [[], [{"answer": ABSENT}]])
+    def test_without_a_key_in_escrow_it_spares_nothing(self, target, before):
+        for troubles in before:
+            target.answer = troubles["answer"]
+            target.run()
+            target.answer = None
+        assert target.run(key_digest=KEY.digest)["digest"] == KEY.digest
+        assert len(target.asked) == len(before) + 1
+
+    def test_the_identity_comes_once(self, target):
+        target.run()
+        for launches in (2, 2):
+            result = target.run(key_digest=KEY.digest, identity_file="/root/.ssh/id")
+            assert len(target.asked) == launches and target.bundle(result).identity == IDENTITY
+        assert target.bundle(target.run(key_digest=KEY.digest)).identity is None
+
+    @pytest.mark.parametrize("public, launches", [("public", 1), ("other", 2)])
+    def test_the_public_key_tells_whether_it_is_still_the_same(self, target, public, launches):
+        target.identity = REAL_IDENTITY
+        target.run(identity_file="/root/.ssh/id")
+        public_key = {"public": REAL_PUBLIC_KEY, "other": HOST_KEY}[public]
+        assert not target.run(key_digest=KEY.digest, identity_file="/root/.ssh/id", identity_public_key=public_key)["changed"]
+        assert len(target.asked) == launches
+
+    def test_where_its_format_does_not_tell_it_is_asked_for(self, target):
+        target.run(identity_file="/root/.ssh/id")
+        target.run(key_digest=KEY.digest, identity_file="/root/.ssh/id", identity_public_key=HOST_KEY)
+        assert len(target.asked) == 2
+
+
+class TestSealed:
+    @pytest.fixture(name="made", autouse=True)
+    def fixture_made(self, monkeypatch):
+        """What was encrypted by tools."""
+        made = []
+        monkeypatch.setattr(ToolRecipients, "encrypt", lambda self, text: (made.append(text), str(len(made)).encode())[1])
+        return made
+
+    def test_from_provisional_to_converged(self, target, made):
+        arguments = {"age_recipients": [AGE_KEY], "gpg_recipients": [GPG_KEY]}
+        provisional = target.run(state="provisional", **arguments)
+        assert provisional["recipients"] == ["ada", f"age: {AGE_KEY}", f"gpg: {GPG_KEY}"]
+        assert [Path(path).read_bytes() for path in provisional["paths"][1:]] == [b"1", b"2"]
+        full = target.run(**arguments)
+        assert full["diff"]["after"] == {"key": f"sha256:{KEY.digest}", "age: content": "(hidden, changed)", "gpg: content": "(hidden, changed)"}
+        assert Bundle.parse(made[-1]).key == KEY
+        again = target.run(key_digest=KEY.digest, **arguments)
+        assert not again["changed"] and len(made) == 4 and again.keys() == provisional.keys()
+
+    def test_check_mode_predicts_and_writes_nothing(self, target):
+        predicted = target.run(check=True, age_recipients=[AGE_KEY])
+        assert not target.directory.exists()
+        assert predicted == {**target.run(age_recipients=[AGE_KEY]), "files": None}
+
+    @pytest.mark.parametrize("check", [True, False])
+    def test_what_a_tool_cannot_do_is_told_in_check_mode_too(self, target, monkeypatch, check):
+        target.run()
+        before = target.files()
+        monkeypatch.setattr(ToolRecipients, "encrypt", Mock(side_effect=Failure("other", "age is not installed")))
+        failed(target.run(check=check, age_recipients=[AGE_KEY]), "other")
+        assert {path: data for path, data in target.files().items() if path.name != ".lock"} == {
+            path: data for path, data in before.items() if path.name != ".lock"
+        }
 
 
 class TestDrift:
@@ -226,6 +386,10 @@ class TestRefused:
             ({"configuration": CANARY}, "invalid_argument", "configuration"),
             ({"configuration": {"keep_dialy": CANARY}}, "invalid_argument", "keep_daily"),
             ({"host_keys": ["ssh-dss AAAA"]}, "invalid_argument", "host key 1 of backup1"),
+            ({"age_recipients": [f"AGE-SECRET-KEY-{CANARY}"]}, "invalid_argument", "age_recipients: "),
+            ({"gpg_recipients": [CANARY]}, "invalid_argument", "gpg_recipients: "),
+            ({"identity_public_key": CANARY}, "invalid_argument", "identity_public_key: "),
+            ({"identity_public_key": IDENTITY}, "invalid_argument", "the whole line of the file .pub"),
             ({"vault_id": "eve"}, "invalid_argument", "vault_id: "),
             ({"vault_ids": ["eve"]}, "invalid_argument", "vault_ids: "),
             ({"directory": "/etc/passwd/x"}, "invalid_argument", "directory"),

@@ -54,6 +54,13 @@ class TestModuleArguments:
     def test_a_file_that_shall_be_absent_needs_no_document(self, config):
         assert module_arguments({"path": "/x", "state": "absent", "config": config}) == {"path": "/x", "state": "absent"}
 
+    @pytest.mark.parametrize("store, arrives", [("config", "a\\${HOME}"), ("file", "a${HOME}"), ("systemd_credential", "a${HOME}")])
+    def test_only_in_a_configuration_is_a_passphrase_spelt_for_borgmatic(self, store, arrives):
+        config = {**CONFIG, "encryption_passphrase": "a${HOME}"}
+        arguments = module_arguments({"config": config, "passphrase_store": store})
+        assert json.loads(arguments["config"])["encryption_passphrase"] == arrives
+        assert arguments["passphrase_store"] == store
+
     def test_without_a_document_the_module_complains(self):
         assert module_arguments({"path": "/x"}) == {"path": "/x"}
 

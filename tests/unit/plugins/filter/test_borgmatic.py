@@ -13,10 +13,10 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.fleetbackup.borg.plugins.filter.borgmatic import FilterModule
+from ansible_collections.fleetbackup.borg.plugins.filter import borgmatic, recovery
 
 DIRECTORY = Path(__file__).resolve().parents[4] / "plugins/filter"
-FILTERS = FilterModule().filters()
+FILTERS = {**borgmatic.FilterModule().filters(), **recovery.FilterModule().filters()}
 CONFIGS = [
     {
         "name": "system",

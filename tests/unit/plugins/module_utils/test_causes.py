@@ -224,7 +224,9 @@ EXPECTED_SITUATIONS = {
 #: What borg has no own failure for, or lets succeed.
 EXPECTED_SUCCESSES = {
     "remote_list", "delete_missing", "list_empty", "list_archives", "list_contents", "info", "create", "create_source_missing",
-    "create_unreadable", "create_changing", "prune_preview", "prune", "stale_lock",
+    "create_unreadable", "create_changing", "prune_preview", "prune", "stale_lock", "check", "check_damaged", "check_damaged_data",
+    "check_repair", "check_repaired", "check_healable", "check_part_of_the_repository", "check_remote", "compact", "compact_remote",
+    "compact_append_only",
 }
 
 

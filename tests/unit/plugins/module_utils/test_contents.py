@@ -75,3 +75,10 @@ def test_a_path_that_is_not_in_the_archive_is_told(entries):
 def test_an_empty_archive_has_no_contents(monkeypatch):
     monkeypatch.setattr(Borg, "read", lambda self, *words, **how: Outcome(0, "", Log("")))
     assert _contents.read_contents(Borg(Location.parse("/srv/x")), "a") == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_it_does_not_matter_where_a_listing_is_cut(entries, monkeypatch, size):
+    whole = entries(hashes=True)
+    monkeypatch.setattr(_contents, "_PIECE", size)
+    assert entries(hashes=True) == whole

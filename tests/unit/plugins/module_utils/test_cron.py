@@ -72,6 +72,17 @@ def test_another_accounts_lock_is_its_own(cron, tmp_path):
     assert " ada nice -n 19 /usr/bin/flock --close /home/ada/.fleetbackup.lock " in found
 
 
+def test_cron_gives_no_credentials(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cron.os, "geteuid", lambda: 0)
+    crontabs = Crontabs(Launch("/usr/bin/borgmatic", ROOT, credentials=True), "/usr/bin/flock", str(tmp_path))
+    with pytest.raises(Failure) as caught:
+        crontabs.compare([SCHEDULE], Difference())
+    assert caught.value.error == "invalid_argument"
+    assert "passphrase_store: systemd_credential cannot be kept, cron gives its jobs no credentials" in caught.value.msg
+    crontabs.compare([Schedule("system", present=False)], Difference())
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_what_differs_is_written(cron, tmp_path):
     text(cron(), SCHEDULE, tmp_path)
     path = tmp_path / "fleetbackup-system"
@@ -134,3 +145,13 @@ def test_whether_cron_runs(names, runs, tmp_path):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "comm").write_text(f"{name}\n")
     assert daemon_runs(str(tmp_path)) is runs
+
+
+def test_a_drill_is_run_by_a_program_of_ours(cron, tmp_path):
+    drill = Schedule("drill", actions=("drill",), configs=("/etc/a.yaml",), arguments=("--full",), calendar=Calendar("weekly", 4500))
+    job = text(cron(), drill, tmp_path).splitlines()[-1]
+    assert job.endswith(
+        " -I /usr/local/lib/fleetbackup/drill.pyz --syslog --borgmatic=/usr/bin/borgmatic"
+        " --status-directory=/var/lib/fleetbackup/drills --config=/etc/a.yaml --full"
+    )
+    assert " timeout --kill-after=90 604800 " in job

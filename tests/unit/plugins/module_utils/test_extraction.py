@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
+import re
 import stat
+import time
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import Log
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import Plan, make_plan
+from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import Note, Plan, Wanted, changed_since, left_over, make_plan, strip
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg, Outcome
 
@@ -68,6 +73,20 @@ def test_what_stands_there_is_not_written_again(destination):
 
 def test_everything_is_missing_where_there_is_nothing(tmp_path):
     assert outstanding(tmp_path / "nowhere") == [each.path for each in ARCHIVE]
+
+
+@pytest.mark.parametrize("overwrite", _extraction.OVERWRITE)
+def test_an_empty_place_is_not_searched_for_each_entry(monkeypatch, tmp_path, overwrite):
+    monkeypatch.setattr(os, "lstat", lambda path: pytest.fail(f"looked at {path}"))
+    assert make_plan(ARCHIVE, str(tmp_path), numeric_ids=True, overwrite=overwrite) == Plan(ARCHIVE, ARCHIVE)
+
+
+def test_a_place_that_may_be_entered_but_not_listed_is_searched(monkeypatch, destination):
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert outstanding(destination) == []
 
 
 def test_a_missing_file_is_written_and_its_directory_gets_its_time_back(destination):
@@ -224,36 +243,239 @@ def test_a_link_at_the_destination_stops_everything(tmp_path, entries):
     assert str(tmp_path / "a") in caught.value.msg
 
 
+def paths_of(entries):
+    return [each.path for each in entries]
+
+
+@pytest.fixture(name="occupied")
+def fixture_occupied(destination):
+    """The destination with one file that is another one, one that is missing, and a directory of another mode."""
+    (destination / "top").write_text("somebody's")
+    (destination / "dir" / "link").unlink()
+    (destination / "dir").chmod(0o700)
+    return str(destination)
+
+
+def test_what_would_be_lost_is_told(occupied):
+    plan = make_plan(ARCHIVE, occupied, numeric_ids=True)
+    assert paths_of(plan.outstanding) == ["dir", "dir/link", "top"]
+    assert paths_of(plan.overwritten) == ["top"]
+    assert plan.kept == ()
+
+
+def test_never_overwriting_extracts_only_what_is_missing(occupied):
+    plan = make_plan(ARCHIVE, occupied, numeric_ids=True, overwrite="never")
+    assert paths_of(plan.outstanding) == ["dir/link"]
+    assert plan.overwritten == ()
+    assert paths_of(plan.kept) == ["top"]
+
+
+def test_never_overwriting_leaves_a_second_name_alone_though_the_first_is_missing(destination):
+    (destination / "dir" / "file").unlink()
+    plan = make_plan(ARCHIVE, str(destination), numeric_ids=True, overwrite="never")
+    assert paths_of(plan.outstanding) == ["dir/file"]
+    assert paths_of(plan.kept) == ["dir/other"]
+
+
+def test_always_overwriting_extracts_everything(destination):
+    plan = make_plan(ARCHIVE, str(destination), numeric_ids=True, overwrite="always")
+    assert paths_of(plan.outstanding) == paths_of(ARCHIVE)
+    assert paths_of(plan.overwritten) == ["dir/file", "dir/other", "dir/link", "top"]
+
+
+def test_a_file_in_the_place_of_a_directory_would_be_lost_and_a_directory_would_not(tmp_path):
+    (tmp_path / "dir").write_text("somebody's")
+    assert paths_of(make_plan(ARCHIVE[:1], str(tmp_path), numeric_ids=True).overwritten) == ["dir"]
+    (tmp_path / "dir").unlink()
+    (tmp_path / "dir").mkdir(mode=0o700)
+    assert paths_of(make_plan(ARCHIVE[:1], str(tmp_path), numeric_ids=True).overwritten) == []
+    (tmp_path / "top").mkdir()
+    assert paths_of(make_plan(ARCHIVE[4:], str(tmp_path), numeric_ids=True).overwritten) == ["top"]
+
+
+def test_what_was_not_restored_as_it_should_be_is_left_over(destination):
+    plan = Plan(ARCHIVE, ARCHIVE)
+    assert left_over(plan, str(destination), numeric_ids=True) == []
+    (destination / "top").write_text("short")
+    assert paths_of(left_over(plan, str(destination), numeric_ids=True)) == ["top"]
+
+
+def test_a_further_name_of_a_file_that_was_left_alone_is_a_file_of_its_own(destination):
+    (destination / "dir" / "other").unlink()
+    (destination / "dir" / "other").write_text("data")
+    (destination / "dir" / "other").chmod(0o644)
+    touched(destination / "dir" / "other")
+    assert left_over(Plan(ARCHIVE, ARCHIVE[2:3]), str(destination), numeric_ids=True) == []
+
+
+def test_leading_parts_of_paths_are_left_out():
+    entries, origins = strip(ARCHIVE, 1)
+    assert [(each.path, each.source) for each in entries] == [("file", ""), ("other", "file"), ("link", "file")]
+    assert origins == {"file": "dir/file", "other": "dir/other", "link": "dir/link"}
+    assert strip(ARCHIVE, 0) == (ARCHIVE, {})
+    assert strip(ARCHIVE, 2) == ([], {})
+
+
+def test_a_hard_link_whose_first_name_is_left_out_is_a_file_of_its_own(tmp_path):
+    entries, _origins = strip([entry("first"), entry("a/other", "hrw-r--r--", source="first")], 1)
+    assert entries[0].source == ""
+    (tmp_path / "other").write_text("data")
+    (tmp_path / "other").chmod(0o644)
+    touched(tmp_path / "other")
+    assert outstanding(tmp_path, entries) == []
+
+
+def test_two_files_never_come_to_the_same_place():
+    with pytest.raises(Failure, match="strip_components: with 1, 'a/x' and 'b/x' would come to the same place") as caught:
+        strip([entry("a/x"), entry("b/x")], 1)
+    assert caught.value.error == "invalid_argument"
+
+
+@pytest.mark.parametrize("path", ["x//etc/passwd", "x/../etc/passwd"])
+def test_a_path_that_leads_out_once_it_is_shortened_stops_everything(tmp_path, path):
+    entries, _origins = strip([entry(path)], 1)
+    with pytest.raises(Failure, match="leads out of the destination") as caught:
+        make_plan(entries, str(tmp_path), numeric_ids=True)
+    assert caught.value.error == "unsafe"
+
+
+NEWEST = Archive("web1", "ab" * 32, datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc))
+
+
 @pytest.fixture(name="extracted")
 def fixture_extracted(monkeypatch, tmp_path):
-    calls = []
+    """Extract a plan with a borg that notes how it was called, and what it was given in a file."""
 
     def run(self, command, *options, **how):
-        calls.append((command, options, how))
+        extract.options, extract.how = (command, *options), how
+        extract.patterns = [
+            line for option in options if option.startswith("--patterns-from=") for line in Path(option[16:]).read_text().splitlines()
+        ]
+        extract.note = (tmp_path / "made" / _extraction.NOTE).read_text()
+        extract.work()
         return Outcome(0, "", Log(""))
 
-    monkeypatch.setattr(Borg, "run", run)
-
-    def extract(plan, **how):
+    def extract(plan, **wanted):
         destination = tmp_path / "made"
-        _extraction.extract(Borg(Location.parse("/srv/x")), "a", plan, str(destination), **{"numeric_ids": False, **how})
+        origins = {each.path: each.path for each in plan.entries}
+        borg = Borg(Location.parse("/srv/x"))
+        with _extraction.alone(str(destination)):
+            _extraction.extract(borg, NEWEST, plan, str(destination), Wanted(**wanted), origins)
         assert stat.S_IMODE(destination.stat().st_mode) == 0o700
-        return calls[-1]
+        return extract
 
+    extract.work = lambda: None
+    monkeypatch.setattr(Borg, "run", run)
     return extract
 
 
 def test_only_what_is_outstanding_is_extracted_as_exact_paths(extracted, tmp_path):
-    command, options, how = extracted(Plan(ARCHIVE, ARCHIVE[:1]), exclude=["*.tmp"], numeric_ids=True)
-    assert (command, options) == ("extract", ("--exclude=*.tmp", "--numeric-ids"))
-    assert how["arguments"] == ["--", "pf:dir"]
-    assert how["cwd"] == str(tmp_path / "made")
+    done = extracted(Plan(ARCHIVE, ARCHIVE[:2]), exclude=["*.tmp"], numeric_ids=True, sparse=True)
+    assert done.options[0] == "extract"
+    assert done.options[2:] == ("--numeric-ids", "--sparse")
+    assert done.patterns == ["+ pf:dir", "+ pf:dir/file", "- re:.*"]
+    assert done.how == {"archive": "web1", "arguments": ["--"], "cwd": str(tmp_path / "made")}
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\rb", " before", "after ", "after\u3000", "bytes\udcff"])
+def test_names_that_a_file_cannot_hold_are_arguments(extracted, name):
+    entries = [entry(name), entry("plain"), entry("#odd"), entry("no match")]
+    done = extracted(Plan(entries, entries[:3]))
+    assert done.how["arguments"] == ["--", f"pf:{name}"]
+    assert done.patterns == ["+ pf:plain", "+ pf:#odd", "- re:.*"]
 
 
 def test_everything_is_extracted_as_it_was_asked_for(extracted):
-    assert extracted(Plan(ARCHIVE, ARCHIVE), paths=["dir", "top"])[2]["arguments"] == ["--", "dir", "top"]
+    done = extracted(Plan(ARCHIVE, ARCHIVE), paths=["dir", "top"], patterns=["- dir/x"], exclude=["*.tmp"], strip_components=1)
+    assert done.options == ("extract", "--pattern=- dir/x", "--exclude=*.tmp", "--strip-components=1")
+    assert done.how["arguments"] == ["--", "dir", "top"]
 
 
-def test_more_than_fits_a_command_line_is_extracted_as_it_was_asked_for(extracted, monkeypatch):
-    monkeypatch.setattr(_extraction, "_ARGUMENTS_SIZE", 10)
-    assert extracted(Plan(ARCHIVE, ARCHIVE[:2]), paths=[])[2]["arguments"] == ["--"]
+def test_what_was_shortened_is_asked_for_by_its_archived_path(tmp_path, extracted):
+    entries, origins = strip(ARCHIVE, 1)
+    borg = Borg(Location.parse("/srv/x"))
+    wanted = Wanted(strip_components=1)
+    with _extraction.alone(str(tmp_path / "made")):
+        _extraction.extract(borg, NEWEST, Plan(entries, entries[:1]), str(tmp_path / "made"), wanted, origins)
+    assert extracted.patterns == ["+ pf:dir/file", "- re:.*"]
+
+
+def test_a_note_stands_there_as_long_as_it_lasts(extracted, tmp_path):
+    done = extracted(Plan(ARCHIVE, ARCHIVE))
+    note = Note(str(tmp_path / "made"), NEWEST)
+    assert re.search(rf"\narchive: web1 {'ab' * 32}\nbegun: \d+\nprogress: 0 of 5 entries\n", done.note)
+    assert "run the same task again" in done.note
+    assert stat.S_IMODE((tmp_path / "made" / _extraction.NOTE).stat().st_mode) == 0o600
+    assert abs(note.begun() - time.time()) < 60
+    assert Note(str(tmp_path / "made"), NEWEST._replace(id="cd" * 32)).begun() is None
+    note.write(1234, 1, 2)
+    extracted(Plan(ARCHIVE, ARCHIVE))
+    assert note.begun() == 1234  # it goes on
+    note.remove()
+    assert note.begun() is None
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.write_bytes(b"\xff\0")])
+def test_something_else_is_no_note(tmp_path, make):
+    make(tmp_path / _extraction.NOTE)
+    assert Note(str(tmp_path), NEWEST).begun() is None
+
+
+def test_a_link_is_no_note(tmp_path):
+    (tmp_path / "elsewhere").write_text(f"archive: web1 {NEWEST.id}\nbegun: 1234\n")
+    os.symlink("elsewhere", tmp_path / _extraction.NOTE)
+    assert Note(str(tmp_path), NEWEST).begun() is None
+
+
+def test_the_note_tells_how_far_it_is(extracted, monkeypatch, tmp_path):
+    def work():
+        path = tmp_path / "made" / _extraction.NOTE
+        deadline = time.monotonic() + 20
+        (tmp_path / "made" / "dir").mkdir()
+        (tmp_path / "made" / "dir" / "file").write_text("data")
+        (tmp_path / "made" / "dir" / "file").chmod(0o644)
+        touched(tmp_path / "made" / "dir" / "file")
+        while "progress: 2 of 5" not in path.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        extracted.told = path.read_text()
+
+    monkeypatch.setattr(_extraction, "PROGRESS_SECONDS", 0.01)
+    extracted.work = work
+    extracted(Plan(ARCHIVE, ARCHIVE), numeric_ids=True)
+    assert "progress: 2 of 5 entries" in extracted.told
+
+
+def test_how_far_a_large_one_is_costs_few_looks(monkeypatch, tmp_path):
+    looks = []
+
+    def is_done(_self, each):
+        looks.append(each)
+        return int(each.path) < 4321
+
+    class Ended:
+        waits = iter([False, True])
+
+        def wait(self, _seconds):
+            return next(self.waits)
+
+    monkeypatch.setattr(_extraction._Comparison, "is_done", is_done)
+    entries = [entry(str(number)) for number in range(10_000)]
+    _extraction._follow(entries, _extraction._Comparison(str(tmp_path), entries, True), Note(str(tmp_path), NEWEST), 0, Ended())
+    assert "progress: 4321 of 10000 entries" in (tmp_path / _extraction.NOTE).read_text()
+    assert len(looks) < 20
+
+
+def test_what_was_written_since_a_moment_is_known_whatever_its_time_says(destination):
+    now = int(time.time())
+    entries = [*ARCHIVE, entry("gone")]
+    assert paths_of(changed_since(entries, str(destination), now - 60)) == paths_of(ARCHIVE)
+    assert changed_since(entries, str(destination), now + 60) == []
+
+
+def test_two_runs_never_restore_to_one_place(tmp_path):
+    with _extraction.alone(str(tmp_path / "made")):
+        with pytest.raises(Failure) as caught, _extraction.alone(str(tmp_path / "made")):
+            pytest.fail("it was let in")
+    assert (caught.value.error, caught.value.reason, caught.value.retryable) == ("locked", "restoring", True)
+    with _extraction.alone(str(tmp_path / "made")):
+        pass

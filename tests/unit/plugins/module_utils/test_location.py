@@ -176,6 +176,11 @@ def test_a_path_without_placeholders_is_the_directory():
     assert Location.parse("/srv/x").directory == "/srv/x"
 
 
+def test_remote_ones_are_expanded_too():
+    host = socket.gethostname().partition(".")[0]
+    assert Location.parse("borg@backup1:{hostname}").canonical == f"ssh://borg@backup1/./{host}"
+
+
 def test_local_and_remote_are_told_apart():
     assert Location.parse("/x").is_local
     assert not Location.parse("h:x").is_local

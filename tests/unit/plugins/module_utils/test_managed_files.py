@@ -9,7 +9,7 @@ import os
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
-from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile, ManagedLink
+from ansible_collections.fleetbackup.borg.plugins.module_utils._managed_files import ManagedFile, ManagedLink, ManagedProgram
 
 
 def compared(managed):
@@ -105,5 +105,50 @@ def test_a_link_that_shall_not_be(tmp_path):
     assert compared(managed)[0] is False
     path.symlink_to("/nowhere")
     assert compared(managed)[0]
+    managed.apply()
+    assert not path.is_symlink()
+
+
+def test_a_program_that_is_missing_or_another_one(tmp_path):
+    path = tmp_path / "ours" / "program"
+    managed = ManagedProgram(str(path), b"one")
+    assert compared(managed)[0] is True
+    managed.apply()
+    assert (path.read_bytes(), path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (b"one", 0o755, 0o755)
+    assert compared(managed)[0] is False
+    path.chmod(0o700)
+    assert compared(managed)[0] is True
+    path.write_bytes(b"two")
+    path.chmod(0o755)
+    differs, difference = compared(managed)
+    assert differs and "SHA-256" in difference.as_diff()["after"][str(path)]
+    managed.apply()
+    assert path.read_bytes() == b"one"
+
+
+def test_a_program_that_shall_not_be_leaves_with_its_directory(tmp_path):
+    path = tmp_path / "ours" / "program"
+    ManagedProgram(str(path), b"one").apply()
+    managed = ManagedProgram(str(path), None)
+    assert compared(managed)[0] is True
+    managed.apply()
+    assert not path.parent.exists()
+    assert compared(managed)[0] is False
+
+
+def test_a_program_leaves_what_others_have_beside_it(tmp_path):
+    path = tmp_path / "ours" / "program"
+    ManagedProgram(str(path), b"one").apply()
+    (path.parent / "another").touch()
+    ManagedProgram(str(path), None).apply()
+    assert [entry.name for entry in path.parent.iterdir()] == ["another"]
+
+
+def test_a_link_is_no_program(tmp_path):
+    path, elsewhere = tmp_path / "program", tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"one")
+    path.symlink_to(elsewhere)
+    managed = ManagedProgram(str(path), b"one")
+    assert compared(managed)[0] is True
     managed.apply()
     assert not path.is_symlink()

@@ -43,6 +43,13 @@ def test_standard_input_is_empty_even_where_ours_is_an_open_pipe():
         process.stdin.close()
 
 
+def test_standard_input_may_be_given_whatever_it_holds_and_however_long_it_is():
+    text = " ü\udcff'\n" * 50_000
+    done = _process.run(["cat"], stdin=text, timeout=20)
+    assert done.stdout == text
+    assert _process.run(["true"], stdin=text).rc == 0, "one that does not read it is no failure"
+
+
 def test_there_is_no_terminal_to_ask_at():
     done = python("open('/dev/tty')")
     assert done.rc == 1

@@ -243,7 +243,8 @@ def test_a_passphrase_is_changed_with_the_current_one_and_proven(borg, monkeypat
     monkeypatch.setattr(Borg, "run", lambda self, *words, **how: calls.append((words, how)))
     asked = answers(monkeypatch, None)
     _repository.change_passphrase(borg, "current")
-    assert calls == [(("key change-passphrase",), {"passphrase": "current", "environment": {"BORG_NEW_PASSPHRASE": "wanted"}})]
+    environment = {"BORG_NEW_PASSPHRASE": "wanted", "BORG_RSH": f"env -u BORG_NEW_PASSPHRASE {borg.rsh}"}
+    assert calls == [(("key change-passphrase",), {"passphrase": "current", "environment": environment})]
     assert asked == [("wanted", False, False)]
 
 

@@ -51,6 +51,7 @@ def test_bad_names(name):
     ("changes", "says"),
     [
         ({"actions": []}, "actions is empty; for example [create]"),
+        ({"actions": ["drill", "create"]}, "actions: drill stands alone"),
         ({"configs": []}, "configs is empty; for example [/etc"),
         ({"configs": ["system.yaml"]}, "'system.yaml' is no absolute path"),
         ({"configs": ["~/config.yaml"]}, "is no absolute path"),

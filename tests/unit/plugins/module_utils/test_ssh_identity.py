@@ -21,10 +21,12 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUzcH8XkRr4d9q6nXw1sG5vHcQm0yJm9iB3T
 
 @pytest.fixture(name="identity")
 def fixture_identity(tmp_path):
-    def make(*servers, generate=True, path=None):
+    def make(*servers, generate=True, path=None, private_key=None):
         home = tmp_path / "home"
         path = str(path or home / "id")
-        return Identity(path, str(home / "known"), str(home / "config"), generate, "a comment", parse_servers(servers, path))
+        return Identity(
+            path, str(home / "known"), str(home / "config"), generate, "a comment", parse_servers(servers, path), private_key
+        )
 
     return make
 
@@ -175,3 +177,18 @@ def test_check_mode_cannot_know_an_old_key_that_all_can_read(identity, tmp_path)
     result = identity(path=tmp_path / "old").ensure(check_mode=False)
     assert result["public_key"] == (tmp_path / "old.pub").read_text().strip()
     assert not identity(path=tmp_path / "old").ensure(check_mode=True)["changed"]
+
+
+def test_a_given_key_stands_where_there_is_none(identity, tmp_path):
+    other = tmp_path / "other"
+    made = identity(path=other / "id").ensure(check_mode=False)
+    text = (other / "id").read_text()
+    predicted = identity({"host": "b"}, generate=False, private_key=text).ensure(check_mode=True)
+    result = identity({"host": "b"}, generate=False, private_key=text).ensure(check_mode=False)
+    assert predicted["diff"] == result["diff"] and text not in str(result) and not predicted["generated"] and not result["generated"]
+    # its comment stands in the public half only
+    assert made["public_key"].startswith(result["public_key"])
+    path = tmp_path / "home/id"
+    assert path.read_text() == text and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not identity({"host": "b"}, private_key="another").ensure(check_mode=False)["changed"]
+    assert path.read_text() == text

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._calendar import Calendar
@@ -65,6 +67,16 @@ def test_a_base_directory_moves_what_borg_remembers():
 def test_borgmatic_before_1_9_keeps_its_state_elsewhere():
     assert "-/root/.borgmatic" in service(version=(1, 8, 8))["ReadWritePaths"]
     assert "-/root/.borgmatic" not in service(version=(1, 9, 0))["ReadWritePaths"]
+
+
+@pytest.mark.parametrize("profile", ["strict", "hooks", "none"])
+@pytest.mark.parametrize("account", [ROOT, ADA])
+def test_each_configuration_has_its_credential(account, profile):
+    schedule = Schedule("x", actions=("create",), configs=("/etc/borgmatic.d/system.yaml", "/srv/a b%i/system.yaml"))
+    assert "LoadCredentialEncrypted" not in service(schedule, account, profile=profile)
+    found = service(schedule, account, profile=profile, credentials=True)
+    names = [re.fullmatch(r"fleetbackup_system_[0-9a-f]{8}", value).group(0) for value in found["LoadCredentialEncrypted"]]
+    assert len(set(names)) == 2
 
 
 @pytest.mark.parametrize("profile", ["strict", "hooks", "none"])
@@ -148,3 +160,42 @@ def test_borg_stands_beside_a_borgmatic_of_its_own(tmp_path):
     path = Launch(str(program), ROOT).environment["PATH"].split(":")
     assert path[-2:] == [str(tmp_path / "bin"), str(tmp_path / "venv")]
     assert path[:-2] == Launch("/usr/bin/borgmatic", ROOT).environment["PATH"].split(":")
+
+
+DRILL = Schedule("drill", actions=("drill",), configs=("/etc/a.yaml", "/etc/b.yaml"), arguments=("--full", "--textfile-directory=/srv/prom"))
+
+
+def test_a_drill_is_run_by_a_program_of_ours():
+    (command,) = service(DRILL)["ExecStart"]
+    lock, run = command.split(" /usr/local/lib/fleetbackup/drill.pyz ")
+    assert re.fullmatch(r"/usr/bin/flock --close %t/fleetbackup-0/lock \S*python\S* -I", lock)
+    assert run.split() == [
+        *("--borgmatic=/usr/bin/borgmatic", "--status-directory=/var/lib/fleetbackup/drills"),
+        *("--config=/etc/a.yaml", "--config=/etc/b.yaml", "--full", "--textfile-directory=/srv/prom"),
+    ]
+
+
+def test_a_drill_may_write_its_notes_and_give_files_their_owners():
+    found = service(DRILL)
+    assert found["ReadWritePaths"][-2:] == ["-/var/lib/fleetbackup/drills", "-/srv/prom"]
+    assert found["ExecStartPre"][0].endswith(" /var/lib/fleetbackup/drills")
+    assert set("CAP_CHOWN CAP_FSETID CAP_MKNOD CAP_SETFCAP".split()) <= set(found["CapabilityBoundingSet"][0].split())
+    assert found["RestrictSUIDSGID"] == ["no"] and found["DeviceAllow"] == ["block-* rm", "char-* rm"]
+
+
+def test_a_backup_may_not():
+    found = service()
+    assert "CAP_CHOWN" not in found["CapabilityBoundingSet"][0]
+    assert found["RestrictSUIDSGID"] == ["yes"] and found["DeviceAllow"] == ["block-* r", "char-* r"]
+
+
+def test_a_drill_of_an_account_is_below_its_home():
+    (command,) = service(DRILL, ADA, scope="user", profile="none")["ExecStart"]
+    assert "/home/ada/.local/lib/fleetbackup/drill.pyz" in command
+    assert "--status-directory=/home/ada/.local/state/fleetbackup/drills" in command
+
+
+def test_a_drill_of_an_account_that_the_systems_own_systemd_runs_is_roots_program():
+    (command,) = service(DRILL, ADA)["ExecStart"]
+    assert "/usr/local/lib/fleetbackup/drill.pyz" in command
+    assert "--status-directory=/home/ada/.local/state/fleetbackup/drills" in command

@@ -38,10 +38,16 @@ def places(configs, said=None, hosts=None):
     return [{**place._asdict(), "ssh": place.ssh} for place in found]
 
 
-def record(configs, said=None, key=KEY, placeholders=None):
+def record(configs, said=None, key=KEY, facts=None, name="web1", user="root"):
     where = places(configs, said)
     identities = [{"host": place["host"], "port": place["port"], "public_key": key} for place in where]
-    return fleet.record(configs, where, identities, placeholders or {})
+    return fleet.record(configs, where, identities, facts or {}, name, user)
+
+
+def problems(configs, said=None, name="web1", groups=None, hosts=None):
+    groups = {"all": list(HOSTS), "borg_clients": ["web1"], **(groups or {})}
+    variables = {**HOSTS, **(hosts or {})}
+    return fleet.problems(configs, said or {}, places(configs, said, hosts), variables, name, groups, "borg_clients")
 
 
 class TestDestinations:
@@ -175,7 +181,7 @@ class TestRecord:
     def test_placeholders_are_the_client_s(self):
         configs = [entry({"path": "ssh://borg@backup1/./{user}-{hostname}"})]
         assert fleet.fact_needs(configs) == ["hostname"]
-        assert record(configs, placeholders={"user": "ada", "hostname": "web1"})["backup1"]["repositories"] == ["ada-web1"]
+        assert record(configs, facts={"hostname": "web1"}, user="ada")["backup1"]["repositories"] == ["ada-web1"]
 
     def test_a_key_that_does_not_exist_yet_is_none(self):
         assert record([entry({"path": "ssh://borg@backup1/./a"})], key=None)["backup1"]["public_keys"] == []
@@ -183,7 +189,7 @@ class TestRecord:
     def test_whose_keys_are_the_user_s_keeps_what_he_has(self):
         configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion")]
         assert record(configs) == {"backup1": None}
-        found = fleet.authorised({"web1": {"__borgmatic_published": {"backup1": None}}}, ["web1"], "backup1")
+        found = fleet.authorised({"web1": {"__borgmatic_state": {"servers": {"backup1": None}}}}, ["web1"], "backup1")
         assert found == {"clients": [], "retain": ["web1"]}
         schedules = [{"name": "backup", "actions": ["create", "prune"]}]
         configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion", schedules=schedules)]
@@ -215,31 +221,60 @@ class TestFalseNames:
     ])
     def test_a_client_is_who_the_inventory_says(self, placeholder, facts, name, false):
         configs = [entry({"path": f"ssh://borg@backup1/./{{{placeholder}}}"})]
-        assert fleet.false_names(configs, facts, name) == false
+        if false:
+            with pytest.raises(Failure, match=f"{name} calls itself {false[0]}, ") as caught:
+                record(configs, facts=facts, name=name)
+            assert caught.value.error == "unsafe"
+        else:
+            assert record(configs, facts={"fqdn": "", **facts}, name=name)["backup1"]["public_keys"] == [KEY]
+
+    @pytest.mark.parametrize("fact", ["borgmatic_configs", "__borgmatic_state", "borg_server_user"])
+    def test_no_fact_counts_as_a_variable(self, fact):
+        with pytest.raises(Failure, match=rf"facts that bear names of our variables \({fact}\)"):
+            record([entry({"path": "ssh://borg@backup1/./a"})], facts={fact: "x", "hostname": "web1"})
+        assert fleet.pretended({"hostname": "web1", "borgward": 1, "aborg": 2}, "web1")[0].count("borgward") == 1
+        assert fleet.pretended({"hostname": "web1", "aborg": 2}, "web1") == []
+
+
+def state(*unmet, unpinned=()):
+    return {"__borgmatic_state": {"servers": {}, "unmet": list(unmet), "unpinned": list(unpinned)}}
 
 
 class TestRepresented:
-    VARIABLES = {"a": {}, "b": {"__borgmatic_unmet": ["one"]}, "c": {"__borgmatic_unmet": ["one", "two"]}, "d": {"__borgmatic_unmet": ["two"]}}
+    VARIABLES = {"a": {}, "b": state("one"), "c": state("one", "two"), "d": state("two")}
 
-    @pytest.mark.parametrize(("name", "servers"), [("b", ["one"]), ("c", ["two"]), ("d", [])])
+    @pytest.mark.parametrize(("name", "servers"), [("a", []), ("b", ["one"]), ("c", ["two"]), ("d", [])])
     def test_the_first_that_has_to_speaks_for_all(self, name, servers):
-        assert fleet.represented(self.VARIABLES, self.VARIABLES[name]["__borgmatic_unmet"], list(self.VARIABLES), name) == servers
+        found = fleet.represented(self.VARIABLES, list(self.VARIABLES), name)
+        assert found == [{"name": server, "host_keys": False} for server in servers]
 
     def test_who_is_in_no_batch_counts_for_nothing(self):
-        assert fleet.represented(self.VARIABLES, ["two"], ["d"], "d") == ["two"]
+        assert fleet.represented(self.VARIABLES, ["d"], "d") == [{"name": "two", "host_keys": False}]
+
+    def test_the_server_has_to_tell_its_host_keys_where_anybody_lacks_them(self):
+        variables = {**self.VARIABLES, "e": state("one", unpinned=["one"])}
+        assert fleet.represented(variables, list(variables), "b") == [{"name": "one", "host_keys": True}]
+
+    def test_a_failed_check_published_nothing(self):
+        assert fleet.represented({"a": {"__borgmatic_state": {"failed": True}}}, ["a"], "a") == []
+
+    def test_a_server_has_heard_of_those_that_it_names(self):
+        met = {"backup1": {"__borg_server_published": {"clients": ["web1"]}}}
+        configs = [entry({"path": "ssh://borg@backup1/./a"}, {"path": "ssh://borg@backup2/./a"}, {"path": "ssh://u@else/./a"})]
+        assert fleet.unmet(places(configs, hosts=met), "web1") == ["backup2"]
 
 
 class TestAuthorised:
     WEB1 = {"backup1": {"public_keys": ["k"], "repositories": ["web1"], "append_only": True, "storage_quota": None}}
 
     def test_who_is_not_in_this_run_is_retained(self):
-        variables = {"web1": {"__borgmatic_published": self.WEB1}, "web2": {}, "web3": {"__borgmatic_published": {}}}
+        variables = {"web1": {"__borgmatic_state": {"servers": self.WEB1}}, "web2": {}, "web3": {"__borgmatic_state": {"servers": {}}}}
         found = fleet.authorised(variables, ["web1", "web2", "web3"], "backup1")
         assert found == {"clients": [{"name": "web1", **self.WEB1["backup1"]}], "retain": ["web2"]}
 
     def test_nothing_else_of_a_record_reaches_the_server(self):
         forged = {"backup1": {**self.WEB1["backup1"], "name": "web2", "paths": ["."], "from": []}}
-        (client,) = fleet.authorised({"web1": {"__borgmatic_published": forged}}, ["web1"], "backup1")["clients"]
+        (client,) = fleet.authorised({"web1": {"__borgmatic_state": {"servers": forged}}}, ["web1"], "backup1")["clients"]
         assert client == {"name": "web1", **self.WEB1["backup1"]}
 
     @pytest.mark.parametrize("said", [False, "false", "no", 0])
@@ -253,7 +288,7 @@ class TestAuthorised:
         assert fleet.settings(variables, "backup1", defaults) == {"borg_server_user": "other", "borg_server_home": "/srv/borg"}
 
     def test_the_server_has_a_quota_for_those_who_say_none(self):
-        variables = {"web1": {"__borgmatic_published": self.WEB1}}
+        variables = {"web1": {"__borgmatic_state": {"servers": self.WEB1}}}
         found = fleet.authorised(variables, ["web1"], "backup1", [{"name": "nas"}], False, "9G")["clients"]
         assert [client["storage_quota"] for client in found] == ["9G", "9G"]
         assert [(client["name"], client["append_only"]) for client in found] == [("nas", False), ("web1", True)]
@@ -271,19 +306,34 @@ class TestProblems:
     )
     def test_what_is_said_of_servers(self, said, told):
         configs = [entry({"path": "ssh://borg@backup1/./a"})]
-        (problem,) = fleet.problems(configs, said, places(configs, said), list(HOSTS))
+        (problem,) = problems(configs, said)
         assert told in problem
 
     @pytest.mark.parametrize("user", ["", "root@"])
     def test_another_account_than_the_server_s_is_told(self, user):
         configs = [entry({"path": f"ssh://{user}backup1/./a"})]
-        (problem,) = fleet.problems(configs, {}, places(configs), list(HOSTS))
+        (problem,) = problems(configs)
         assert problem.endswith("write ssh://borg@backup1/./a.")
 
     def test_what_is_right_has_none(self):
         configs = [entry({"path": "ssh://borg@backup1/./a"}, {"path": "ssh://anyone@else/./b"})]
         said = {"else": {"host_keys": ["ssh-ed25519 AAAA"]}}
-        assert fleet.problems(configs, said, places(configs, said), list(HOSTS)) == []
+        assert problems(configs, said) == []
+
+    @pytest.mark.parametrize(
+        ("groups", "server", "told"),
+        [
+            ({"borg_clients": []}, {}, "web1 is not in the group borg_clients, which is all that backup1 lets in"),
+            ({"other": ["web2"]}, {"borg_server_client_group": "other"}, "web1 is not in the group other,"),
+            ({}, {"borg_server_client_group": "nobody"}, "web1 is not in the group nobody,"),
+            ({"other": ["web1"]}, {"borg_server_client_group": "other"}, None),
+            ({"borg_clients": []}, {"borg_server_clients": [{"name": "web1"}]}, None),
+        ],
+    )
+    def test_whom_a_server_would_forget_is_told(self, groups, server, told):
+        configs = [entry({"path": "ssh://borg@backup1/./a"}, {"path": "ssh://u@else/./b"})]
+        found = problems(configs, groups=groups, hosts={"backup1": server})
+        assert [told in problem for problem in found] == ([True] if told else [])
 
 
 def test_the_defaults_are_those_of_the_role():

@@ -6,19 +6,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from ansible.parsing.vault import VaultSecret
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key
+from ansible_collections.fleetbackup.borg.plugins.module_utils._aes import apply_keystream
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowFiles
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow import Escrow, key_of
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow_files import EscrowFiles
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import TOOLS, ToolRecipients
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
 
 RECORDED = Path(__file__).resolve().parents[1] / "module_utils/recorded_keys/borg-1.2.4.json"
@@ -28,6 +33,18 @@ CHANGED = OTHER._replace(id=KEY.id)
 ADA, GRACE = Recipient("ada", VaultSecret(b"one")), Recipient("grace", VaultSecret(b"two"))
 PROVISIONAL = Bundle("web1", ("/srv/backup",), "canary horse")
 FULL = PROVISIONAL._replace(key=KEY)
+AGE, GPG = (ToolRecipients(tool, ("one", "two")) for tool in TOOLS)
+
+
+def rewrapped(key, passphrase, other):
+    """What `borg key change-passphrase` makes of a key, but for the salt."""
+    wrapped = _exported_key._unpack(key.blob)
+    old, new = (
+        hashlib.pbkdf2_hmac("sha256", text.encode(), wrapped["salt"], wrapped["iterations"], 32) for text in (passphrase, other)
+    )
+    data = apply_keystream(old, wrapped["data"])
+    blob = key.blob.replace(wrapped["data"], apply_keystream(new, data))
+    return key._replace(blob=blob.replace(wrapped["hash"], hmac.new(new, data, hashlib.sha256).digest()))
 
 
 @pytest.fixture(name="opened")
@@ -41,9 +58,9 @@ def put(escrow, bundle):
     return escrow.put(bundle)
 
 
-def drift(escrow, key, accept=False):
+def drift(escrow, key, accept=False, passphrase="canary horse"):
     with pytest.raises(Failure) as caught:
-        escrow.check_drift(key, "/srv/backup", accept=accept)
+        escrow.check_drift(key, "/srv/backup", passphrase, accept=accept)
     assert caught.value.error == "drift"
     return caught.value.msg
 
@@ -116,9 +133,130 @@ class TestPut:
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         escrow = opened(ADA, GRACE)
         assert [copy.bundle.key for copy in escrow.copies] == [CHANGED, KEY]
-        escrow.check_drift(CHANGED, "/srv/backup", accept=False)
+        escrow.check_drift(CHANGED, "/srv/backup", "canary horse", accept=False)
         put(escrow, FULL._replace(key=CHANGED))
         assert [copy.bundle.key for copy in opened(ADA, GRACE).copies] == [CHANGED, CHANGED]
+
+
+class TestSealed:
+    @pytest.fixture(name="made", autouse=True)
+    def fixture_made(self, monkeypatch):
+        """What was encrypted, in each case anew: tool and text."""
+        made = []
+
+        def encrypt(self, text):
+            made.append((self.tool.name, text))
+            return f"{self.tool.name} {len(made)}".encode()
+
+        monkeypatch.setattr(ToolRecipients, "encrypt", encrypt)
+        return made
+
+    @pytest.fixture(name="sealed")
+    def fixture_sealed(self, tmp_path):
+        """Opens the escrow with one vault recipient, and these of tools."""
+        return lambda *others: Escrow(EscrowFiles(str(tmp_path / "escrow"), "web1", "/srv/backup"), [ADA], [ADA], others)
+
+    def test_one_more_file_for_each_tool_that_says_how_to_open_it(self, sealed, made):
+        put(sealed(AGE, GPG), FULL)
+        escrow = sealed(AGE, GPG)
+        assert [Path(path).suffix for path in escrow.paths] == [".yml", ".age", ".gpg"]
+        assert escrow.labels == ["ada", "age: one, two", "gpg: one, two"]
+        assert [Path(path).read_bytes() for path in escrow.paths[1:]] == [b"age 1", b"gpg 2"]
+        assert {os.stat(path).st_mode & 0o777 for path in escrow.paths} == {0o600}
+        for (_name, text), command in zip(made, ("age --decrypt", "gpg --decrypt")):
+            assert Bundle.parse(text) == FULL and command in text and "ansible-vault" not in text
+
+    def test_nothing_is_left_to_do(self, sealed, made):
+        put(sealed(AGE, GPG), FULL)
+        assert not sealed(AGE, GPG).difference(FULL).changed
+        assert len(made) == 2
+
+    def test_only_what_differs_is_made_anew(self, sealed, made):
+        put(sealed(AGE), FULL)
+        data = Path(sealed(AGE).paths[1]).read_bytes()
+        assert sealed(AGE, GPG).difference(FULL).as_diff() == {
+            "before": {"gpg: recipients": None, "gpg: content": None},
+            "after": {"gpg: recipients": ["one", "two"], "gpg: content": "(hidden)"},
+        }
+        put(sealed(AGE, GPG), FULL)
+        assert [name for name, _text in made] == ["age", "gpg"]
+        assert Path(sealed(AGE).paths[1]).read_bytes() == data
+        assert not sealed(AGE, GPG).difference(FULL).changed
+
+    @pytest.mark.parametrize("change", [{"passphrase": "another"}, {"host": "web2"}, {"key": CHANGED}, {"configuration": "x"}, {"key": None}])
+    def test_another_content(self, sealed, made, change):
+        put(sealed(AGE), FULL)
+        difference = sealed(AGE).difference(FULL._replace(**change)).as_diff()
+        assert difference["after"]["age: content"] == "(hidden, changed)" and "age: recipients" not in difference["after"]
+        assert "canary" not in str(difference)
+        put(sealed(AGE), FULL._replace(**change))
+        assert len(made) == 2 and not sealed(AGE).difference(FULL._replace(**change)).changed
+
+    def test_another_recipient(self, sealed, made):
+        put(sealed(AGE), FULL)
+        fewer = AGE._replace(keys=("two",))
+        assert sealed(fewer).difference(FULL).as_diff() == {"before": {"age: recipients": ["one", "two"]}, "after": {"age: recipients": ["two"]}}
+        put(sealed(fewer), FULL)
+        assert len(made) == 2 and not sealed(fewer).difference(FULL).changed
+
+    @pytest.mark.parametrize("data", [b"", b"age 0", None])
+    def test_a_file_that_is_not_the_noted_one(self, sealed, made, data):
+        put(sealed(AGE), FULL)
+        path = Path(sealed(AGE).paths[1])
+        path.unlink() if data is None else path.write_bytes(data)
+        assert sealed(AGE).difference(FULL).as_diff()["before"] == dict.fromkeys(("age: recipients", "age: content"), None if data is None else "unknown")
+        put(sealed(AGE), FULL)
+        assert path.read_bytes() == b"age 2" and not sealed(AGE).difference(FULL).changed
+
+    def test_a_mode_is_put_right_and_no_byte_touched(self, sealed, made):
+        put(sealed(AGE), FULL)
+        os.chmod(sealed(AGE).paths[1], 0o644)
+        assert sealed(AGE).difference(FULL).as_diff() == {"before": {"age: mode": "0644"}, "after": {"age: mode": "0600"}}
+        put(sealed(AGE), FULL)
+        assert len(made) == 1 and not sealed(AGE).difference(FULL).changed
+
+    def test_one_of_a_tool_that_is_no_longer_named_stays(self, sealed):
+        put(sealed(AGE, GPG), FULL)
+        path, data = (sealed(AGE, GPG).paths[2], b"gpg 2")
+        assert not sealed(AGE).difference(FULL).changed
+        put(sealed(AGE), FULL._replace(host="web2"))
+        assert Path(path).read_bytes() == data
+        assert sealed(AGE, GPG).difference(FULL._replace(host="web2")).names == ["gpg: recipients", "gpg: content"]
+
+    def test_what_cannot_be_read_back_replaces_nothing(self, sealed, monkeypatch):
+        put(sealed(AGE), FULL)
+        original = EscrowFiles.read
+        with_other_data = {True: lambda file: file._replace(data=file.data[:-1]), False: lambda file: file}
+        monkeypatch.setattr(
+            EscrowFiles, "read", lambda self, path: with_other_data[".fleetbackup-" in path and b"age" in original(self, path).data](original(self, path))
+        )
+        with pytest.raises(Failure, match="could not be read back"):
+            put(sealed(AGE), FULL._replace(host="web2"))
+        monkeypatch.undo()
+        assert Path(sealed(AGE).paths[1]).read_bytes() == b"age 1"
+
+    @pytest.mark.parametrize("step", [1, 2])
+    def test_killed_at_any_file_a_second_run_goes_on(self, sealed, monkeypatch, step):
+        put(sealed(AGE), FULL)
+        after = FULL._replace(host="web2")
+        child = os.fork()
+        if child == 0:
+            original, calls = os.replace, []
+            monkeypatch.setattr(os, "replace", lambda *names: (calls.append(1), len(calls) == step and os.kill(os.getpid(), signal.SIGKILL), original(*names)))
+            put(sealed(AGE), after)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        put(sealed(AGE), after)
+        assert not sealed(AGE).difference(after).changed
+
+    def test_a_failing_tool_leaves_everything_as_it_was(self, sealed, tmp_path, monkeypatch):
+        put(sealed(AGE), FULL)
+        before = {path: path.read_bytes() for path in (tmp_path / "escrow").glob("*.*")}
+        monkeypatch.setattr(ToolRecipients, "encrypt", Mock(side_effect=Failure("other", "age is not installed")))
+        with pytest.raises(Failure, match="not installed"):
+            put(sealed(AGE), FULL._replace(host="web2"))
+        assert not sealed(AGE).difference(FULL).changed
+        assert before == {path: path.read_bytes() for path in (tmp_path / "escrow").glob("*.*")}
 
 
 class TestTwoControllers:
@@ -167,13 +305,25 @@ class TestDrift:
         if bundle is not None:
             put(opened(), bundle)
         for key in (None, KEY):
-            opened().check_drift(key, "/srv/backup", accept=False)
+            opened().check_drift(key, "/srv/backup", "canary horse", accept=False)
 
     def test_another_key(self, opened):
         put(opened(), FULL)
-        opened().check_drift(KEY, "/srv/backup", accept=False)
+        opened().check_drift(KEY, "/srv/backup", "canary horse", accept=False)
         assert "on_drift: accept" in drift(opened(), CHANGED)
-        opened().check_drift(CHANGED, "/srv/backup", accept=True)
+        opened().check_drift(CHANGED, "/srv/backup", "canary horse", accept=True)
+
+    def test_a_passphrase_that_the_user_changed_is_no_alarm(self, opened):
+        put(opened(), FULL._replace(passphrase="correct horse"))
+        changed = rewrapped(KEY, "correct horse", "new horse")
+        opened().check_drift(changed, "/srv/backup", "new horse", accept=False)
+        for passphrase in ("correct horse", "no horse"):
+            assert "on_drift: accept" in drift(opened(), changed, passphrase=passphrase)
+
+    def test_other_secrets_in_the_wrapping_of_a_new_passphrase_are(self, opened):
+        put(opened(), FULL._replace(passphrase="correct horse"))
+        forged = rewrapped(OTHER, "correct horse", "new horse")
+        assert "on_drift: accept" in drift(opened(), forged._replace(id=KEY.id), passphrase="new horse")
 
     @pytest.mark.parametrize("key", [None, OTHER])
     def test_another_repository_or_none_is_never_accepted(self, opened, key):

@@ -17,7 +17,7 @@ from ansible.parsing.vault import VaultSecret
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle, Seal
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
 
 HERE = Path(__file__).resolve().parent
@@ -70,6 +70,27 @@ class TestRoundTrip:
         evil = BUNDLE._replace(identity="-----BEGIN PRIVATE KEY-----\npassphrase: evil\n# evil\n\x85passphrase: evil\n")
         assert Bundle.parse(evil.render()) == evil
         assert not any(line.startswith(("# evil", "passphrase: evil")) for line in evil.render().split("\n"))
+
+
+class TestSeals:
+    SEAL = Seal("age", ("one", "two"), "content", "ciphertext")
+
+    def test_they_are_read_and_no_part_of_the_content(self):
+        sealed = BUNDLE._replace(seals=(self.SEAL, self.SEAL._replace(tool="gpg")))
+        assert Bundle.parse(sealed.render()) == sealed
+        assert sealed.content == BUNDLE.content != BUNDLE._replace(host="x").content
+        difference = Difference()
+        sealed.compare(difference, BUNDLE)
+        assert not difference.changed
+
+    def test_sed_still_finds_the_parts(self, tmp_path):
+        assert part(BUNDLE._replace(seals=(self.SEAL,)), "configuration", tmp_path) == BUNDLE.configuration
+
+    @pytest.mark.parametrize("seals", ["x", "[canary]", "[{tool: canary}]", "{a: b}", "[{tool: age, recipients: canary, content: a, ciphertext: b}]", "3"])
+    def test_anything_else_is_none(self, seals):
+        with pytest.raises(ValueError) as caught:
+            Bundle.parse(f"{BUNDLE.render()}seals: {seals}\n")
+        assert "canary" not in str(caught.value)
 
 
 class TestWords:

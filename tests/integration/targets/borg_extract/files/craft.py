@@ -17,6 +17,7 @@ CRAFTED = {
     "above": [("file", "inside"), ("file", "../../escaped")],
     "middle": [("file", "inside"), ("file", "inner/../../escaped")],
     "absolute": [("file", "inside"), ("file", "/tmp/escaped")],
+    "shortened": [("file", "inside"), ("file", "inner//tmp/escaped")],
     "through": [("link", "inner"), ("file", "inner/escaped")],
     "deep": [("link", "outer/inner"), ("file", "outer/inner/below/escaped")],
     "spelt": [("link", "inner"), ("file", "./inner//escaped")],

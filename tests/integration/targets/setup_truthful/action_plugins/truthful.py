@@ -38,7 +38,11 @@ from ansible.utils.display import Display
 
 DEFAULT_WATCH = ("~", "/etc", "/srv", "/tmp", "/var/tmp", "/var/lib/systemd", "/var/spool/cron", "/run/systemd/system")
 #: What Ansible itself leaves on a machine that it controls from the inside.
-IGNORE = ("~/.ansible", "~/.ansible_async", "~/ansible_collections", "/tmp/ansible*", "/var/tmp/ansible*", "/tmp/systemd-private-*", "*/__pycache__")
+IGNORE = (
+    "~/.ansible", "~/.ansible_async", "~/ansible_collections", "/tmp/ansible*", "/var/tmp/ansible*", "/tmp/systemd-private-*", "*/__pycache__",
+    # when Debian's own timers ran last, which may be in the middle of a case
+    *(f"/var/lib/systemd/timers/stamp-{name}.timer" for name in ("borgmatic", "dpkg-db-backup", "e2scrub_all", "fstrim")),
+)
 #: A run that takes longer hangs.
 DEFAULT_SECONDS = 60
 PREDICTED = "Predicted in check mode"

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A place for files that nobody keeps, which is gone afterwards, however that comes about."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import signal
+import tempfile
+import time
+from types import FrameType
+from typing import Iterator, Optional
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+
+#: Large files belong on a disk, and /tmp may be in memory.
+DEFAULT_PARENT = "/var/tmp"
+
+_PREFIX = "fleetbackup-scratch-"
+#: What stays free, beside what the files take: others write, too.
+_MARGIN = 100_000_000
+#: Seconds in which a directory that was just made is surely locked.
+_NEW = 60
+
+
+@contextlib.contextmanager
+def scratch(parent: str, size: int) -> Iterator[str]:
+    """A directory that only the caller may enter.
+
+    :param parent: where it is made. What a run that was killed has left there is removed first.
+    :param size: what it has to hold, in bytes.
+    :raises Failure: ``disk_full`` where that does not fit, ``invalid_argument``.
+    """
+    if not os.path.isdir(parent):
+        raise Failure("invalid_argument", f"scratch_directory: {parent!r} is no directory; for example {DEFAULT_PARENT}.")
+    _remove_remains(parent)
+    free = shutil.disk_usage(parent).free
+    if size + _MARGIN > free:
+        raise Failure(
+            "disk_full",
+            f"{parent} has {free} bytes free, and {size} are to be restored there, with {_MARGIN} to spare. Make room, name another"
+            " scratch_directory, or take a smaller sample; nothing was restored.",
+        )
+    with _interruptible(), tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as directory:
+        lock = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield directory
+        finally:
+            os.close(lock)
+
+
+def _remove_remains(parent: str) -> None:
+    """Remove what was left by runs that are over; those under way hold a lock."""
+    for path in glob.glob(f"{glob.escape(parent)}/{_PREFIX}*"):
+        try:
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # another account's, or gone
+            continue
+        try:
+            status = os.fstat(directory)
+            if status.st_uid == os.geteuid() and status.st_mtime < time.time() - _NEW:
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(directory)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the signal that ends this process first unwind it."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(_number: int, _frame: Optional[FrameType]) -> None:
+    raise Failure("timeout", "This was told to end before it was done. Let it have more time.")

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a trusted machine has to know of the repositories to which a client may only add, to prune them as the client itself would."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Iterator, Mapping, Sequence
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern
+from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
+from ansible_collections.fleetbackup.borg.plugins.module_utils._retention import RULES
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
+
+#: borgmatic's own. Source: borgmatic/borg/create.py and config/schema.yaml, 1.7.7 to 2.1.10.
+_NAME_FORMAT = "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"
+#: What differs from archive to archive. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10.
+_MOVING = r"\{(?:now|utcnow|pid)[:%\w\.-]*\}"
+
+
+def maintained(configs: Sequence[Mapping[str, Any]], name: str, user: str) -> list[dict[str, Any]]:
+    """Every repository to which a client may only add, once: its ``location`` and ``record`` (:class:`plan.RepositoryRecord`), its ``address``
+    where the client's own names are in their places, the name of its ``inventory``, and ``retentions`` as borg_maintenance takes them.
+    Nothing secret is in it.
+
+    :param configs: with what their servers enforce, as :func:`_borgmatic_fleet.connected` gives them.
+    :param name: the client's, in the inventory: it is what counts, and not what the client calls itself.
+    :param user: whom its backups run as.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for entry in configs:
+        for record in plan.repositories([entry]):
+            if not entry.get("enforced", {}).get(record.location):
+                continue
+            address = _fixed(record.location, name, user)
+            repository = found.setdefault(
+                record.location,
+                {
+                    "location": record.location,
+                    "record": record._asdict(),
+                    "address": address,
+                    "inventory": inventory_name(address),
+                    "retentions": [],
+                },
+            )
+            repository["retentions"] += _retentions(entry, record, name, user)
+    return list(found.values())
+
+
+def inventory_name(address: str) -> str:
+    """The name of a file that belongs to one repository, whichever clients share it."""
+    location = Location.parse(address)
+    readable = re.sub(r"[^A-Za-z0-9.]+", "_", f"{location.host}_{location.path}").strip("_.")
+    return f"{readable[:60]}-{hashlib.sha256(address.encode()).hexdigest()[:8]}.json"
+
+
+def _retentions(entry: Mapping[str, Any], record: plan.RepositoryRecord, name: str, user: str) -> Iterator[dict[str, Any]]:
+    document = check_document(entry["config"], bool(entry.get("allow_unknown_options")))
+    said = {**document, **document["repositories"][record.position]}
+    policy = {rule: said[rule] for rule in ("keep_within", *RULES) if said.get(rule)}
+    if policy and "prune" not in said.get("skip_actions", ()):
+        yield {"match_archives": _fixed(_filter(said), name, user), **policy}
+
+
+def _filter(said: Mapping[str, Any]) -> str:
+    """The filter of ``borgmatic prune``."""
+    constants = said.get("constants", {})
+    if said.get("match_archives"):
+        return str(with_constants(said["match_archives"], constants))
+    if said.get("prefix"):
+        return f"{with_constants(said['prefix'], constants)}*"
+    return re.sub(_MOVING, "*", with_constants(said.get("archive_name_format") or _NAME_FORMAT, constants))
+
+
+def _fixed(text: str, name: str, user: str) -> str:
+    """A location or filter of a client with borg's placeholders as they are on that client, if it is who it shall be."""
+    values = {
+        "hostname": name.partition(".")[0],
+        "fqdn": name,
+        "reverse-fqdn": ".".join(reversed(name.split("."))),
+        "user": user,
+    }
+    return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: escape_pattern(values[match.group(1)]), text)

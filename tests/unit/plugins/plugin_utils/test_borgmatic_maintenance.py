@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_maintenance import inventory_name, maintained
+
+OWN = "ssh://borg@backup1/./web1"
+SECRET = "correct CANARY horse"
+
+
+def entry(name="system", locations=(OWN,), grows=True, **options):
+    document = {
+        "source_directories": ["/etc"],
+        "repositories": [{"path": location} for location in locations],
+        "encryption_passphrase": SECRET,
+        "keep_daily": 7,
+        **options,
+    }
+    given = {key: value for key, value in document.items() if value is not None}
+    return {"name": name, "config": given, "enforced": dict.fromkeys(locations, grows)}
+
+
+def of_web1(*configs, user="root"):
+    return maintained(configs, "web1.example.org", user)
+
+
+def test_what_a_client_may_only_add_to_is_looked_after():
+    (found,) = of_web1(entry(keep_weekly=4))
+    assert found["location"] == found["address"] == OWN and found["record"] == {"config": "system", "position": 0, "location": OWN}
+    assert found["retentions"] == [{"match_archives": "web1-*", "keep_daily": 7, "keep_weekly": 4}]
+    assert SECRET not in json.dumps(found)
+
+
+def test_what_the_client_prunes_itself_and_what_nobody_serves_is_left_alone():
+    elsewhere = entry()
+    del elsewhere["enforced"]
+    assert of_web1(entry(grows=False), elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "web1-*"),
+        ({"archive_name_format": "{hostname}-{now:%Y-%m-%d}"}, "web1-*"),
+        ({"archive_name_format": "{fqdn}-db-{utcnow}"}, "web1.example.org-db-*"),
+        ({"archive_name_format": "{reverse-fqdn}_{user}_{now}"}, "org.example.web1_root_*"),
+        ({"archive_name_format": "{hostname}-{now}", "match_archives": "sh:{hostname}-*"}, "sh:web1-*"),
+        ({"archive_name_format": "{name}-{now}", "constants": {"name": "db"}}, "db-*"),
+    ],
+)
+def test_the_filter_is_that_of_a_prune_on_the_client(options, match):
+    (found,) = of_web1(entry(**options))
+    assert [retention["match_archives"] for retention in found["retentions"]] == [match]
+
+
+@pytest.mark.parametrize("options", [{"keep_daily": None, "skip_actions": ["prune"]}, {"skip_actions": ["prune"]}])
+def test_without_a_policy_there_is_an_inventory_alone(options):
+    (found,) = of_web1(entry(**options))
+    assert found["retentions"] == []
+
+
+def test_configurations_that_share_a_repository_each_have_their_policy():
+    (found,) = of_web1(entry(), entry("database", archive_name_format="{hostname}-db-{now}", keep_daily=3))
+    assert found["record"]["config"] == "system"
+    assert [(each["match_archives"], each["keep_daily"]) for each in found["retentions"]] == [("web1-*", 7), ("web1-db-*", 3)]
+
+
+def test_names_in_a_location_are_those_of_the_inventory():
+    (found,) = of_web1(entry(locations=["ssh://borg@backup1/./{hostname}"]))
+    assert found["location"].endswith("{hostname}") and found["address"] == OWN
+    assert found["inventory"] == inventory_name(OWN)
+
+
+def test_each_repository_has_a_file_of_its_own():
+    names = [inventory_name(f"ssh://borg@backup1/./{path}") for path in ("web1", "web10", "web_1", "a/b", "a_b", "x" * 200)]
+    assert len(set(names)) == len(names) and all(len(name) < 100 and "/" not in name for name in names)

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a host's archives are, and what opens them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.parsing.vault import VaultSecret
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory, EscrowFiles
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _recovery as recovery
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
+
+ADA, GRACE = Recipient("ada", VaultSecret(b"one")), Recipient("grace", VaultSecret(b"two"))
+FIRST, SECOND = "ssh://borg@backup1/./web1", "ssh://borg@[2001:db8::1]:2222/srv/{hostname}"
+
+
+def config(*repositories, name="system", **more):
+    document = {"source_directories": ["/etc"], "repositories": list(repositories), "encryption_passphrase": "CANARY", "keep_daily": 7, **more}
+    return {"name": name, "config": document}
+
+
+class TestSources:
+    def test_each_repository_of_each_configuration(self):
+        configs = [config({"path": FIRST, "label": "near"}, SECOND), config("/mnt/disk", name="home")]
+        found = recovery.sources(configs, "web1.example.org")
+        assert [(one["config"], one["position"], one["label"]) for one in found] == [("system", 0, "near"), ("system", 1, ""), ("home", 0, "")]
+        assert [(one["host"], one["port"], one["path"]) for one in found] == [
+            ("backup1", 22, "web1"), ("2001:db8::1", 2222, "/srv/web1"), (None, 22, "/mnt/disk"),
+        ]  # fmt: skip
+        assert "CANARY" not in str(found)
+
+    def test_other_machines_write_out_what_borg_would_take_for_their_own_names(self):
+        (source,) = recovery.sources([config(SECOND)], "web1.example.org")
+        assert source["location"] == SECOND and source["elsewhere"] == SECOND.replace("{hostname}", "web1")
+
+    @pytest.mark.parametrize("named", [FIRST, "near", "web1"])
+    def test_one_is_chosen_by_any_of_its_names(self, named):
+        found = recovery.sources([config({"path": FIRST, "label": "near"}, SECOND)], "web1", named)
+        assert [source["location"] for source in found] == [FIRST]
+
+    def test_a_name_that_fits_nothing_says_what_there_is(self):
+        with pytest.raises(Failure, match=r"web1 has no repository far; it has near \(system\), /mnt/disk \(system\)\."):
+            recovery.sources([config({"path": FIRST, "label": "near"}, "/mnt/disk")], "web1", "far")
+
+    @pytest.mark.parametrize(
+        ("said", "pattern"),
+        [
+            ({}, ""),
+            ({"archive_name_format": "web1-system-{now:%Y-%m-%d}"}, "web1-system-*"),
+            ({"archive_name_format": "{hostname}-home-{now}"}, "*-home-*"),
+            ({"match_archives": "sh:{hostname}-home-*", "archive_name_format": "x-{now}"}, "*-home-*"),
+        ],
+    )
+    def test_the_newest_archive_is_one_of_this_configuration(self, said, pattern):
+        (source,) = recovery.sources([config("/mnt/disk", **said)], "web1")
+        assert source["match_archives"] == pattern
+
+
+class TestNarrowed:
+    CONFIGS = [config({"path": FIRST, "label": "near"}, "/mnt/disk"), config(FIRST, name="home"), config("/mnt/other", name="other")]
+
+    def test_one_repository_is_left_wherever_it_stands(self):
+        found = recovery.narrowed(self.CONFIGS, "web1", FIRST)
+        assert [entry["name"] for entry in found] == ["system", "home"]
+        assert [[said["path"] for said in entry["config"]["repositories"]] for entry in found] == [[FIRST], [FIRST]]
+        assert found[0]["config"]["keep_daily"] == 7
+
+    def test_nothing_is_left_out_unasked(self):
+        assert recovery.narrowed(self.CONFIGS, "web1") == self.CONFIGS
+
+    def test_a_name_that_fits_nothing_is_an_error(self):
+        with pytest.raises(Failure, match="web1 has no repository far"):
+            recovery.narrowed(self.CONFIGS, "web1", "far")
+
+
+def test_host_keys_that_nobody_says_are_those_in_escrow():
+    def place(host, port=22, host_keys=None, own_ssh=False):
+        ssh = {"host": host, "port": port, "host_keys": host_keys, "identity_file": None}
+        return {"host": host, "port": port, "host_keys": host_keys, "own_ssh": own_ssh, "ssh": ssh}
+
+    places = [place("b1"), place("B2", 2222), place("b3", host_keys=["said"]), place("b4"), place("b1", own_ssh=True)]
+    lines = ("b1 ssh-ed25519 AAAA1", "[b2]:2222 ssh-ed25519 AAAA2", "b3 ssh-ed25519 AAAA3")
+    found = recovery.servers(places, [recovery.described(Bundle("web1", (FIRST,), "one", known_hosts=lines))] * 2)
+    assert [(server["host"], server["host_keys"]) for server in found] == [
+        ("b1", ["ssh-ed25519 AAAA1"]), ("B2", ["ssh-ed25519 AAAA2"]), ("b3", ["said"]), ("b4", None),
+    ]  # fmt: skip
+
+
+class TestOptions:
+    def test_the_client_opens_it_as_its_backups_do(self):
+        configs = [config(FIRST, ssh_command="ssh -F x", lock_wait=5)]
+        (source,) = recovery.sources(configs, "web1")
+        said = recovery.options(configs, source)
+        assert said == {"repository": FIRST, "passphrase": "CANARY", "rsh": "ssh -F x", "lock_wait": 5}
+
+    def test_another_machine_takes_over_nothing_that_counts_on_the_client_only(self):
+        configs = [config(SECOND, ssh_command="ssh -F x", local_path="/opt/borg", remote_path="borg1")]
+        (source,) = recovery.sources(configs, "web1")
+        said = recovery.options(configs, source, elsewhere=True)
+        assert said == {"repository": SECOND.replace("{hostname}", "web1"), "passphrase": "CANARY", "remote_path": "borg1"}
+
+    def test_a_passphrase_that_only_the_client_knew_comes_from_its_bundle(self):
+        configs = [{"name": "system", "config": {**config("/mnt/disk")["config"], "encryption_passcommand": "cat /pw"}}]
+        del configs[0]["config"]["encryption_passphrase"]
+        (source,) = recovery.sources(configs, "web1")
+        bundles = [recovery.described(Bundle("web1", ("/mnt/disk",), "escrowed"))]
+        assert recovery.options(configs, source, bundles)["passcommand"] == "cat /pw"
+        said = recovery.options(configs, source, bundles, elsewhere=True)
+        assert said == {"repository": "/mnt/disk", "passphrase": "escrowed"}
+
+
+class TestBundles:
+    @pytest.fixture(name="escrow")
+    def fixture_escrow(self, tmp_path):
+        """Puts bundles there."""
+
+        def put(bundle, recipient=ADA):
+            files = EscrowFiles(str(tmp_path), bundle.host, bundle.locations[0])
+            with files.locked():
+                files.write(files.path(), recipient.encrypt(bundle.render()), lambda path: None)
+
+        return put
+
+    def bundles(self, directory, host, *identities):
+        return recovery.bundles_in(EscrowDirectory(str(directory)), str(directory), host, identities or [ADA, GRACE])
+
+    def test_those_of_one_host(self, tmp_path, escrow):
+        escrow(Bundle("web1", (FIRST,), "one"))
+        escrow(Bundle("web1", ("/mnt/disk",), "two"), GRACE)
+        # the names of their files begin alike
+        escrow(Bundle("web1_", (FIRST,), "three"))
+        assert sorted(bundle.passphrase for bundle in self.bundles(tmp_path, "web1")) == ["one", "two"]
+        assert self.bundles(tmp_path, "web2") == [] == self.bundles(tmp_path / "nowhere", "web1")
+
+    def test_one_that_nothing_opens_is_told_by_its_path(self, tmp_path, escrow):
+        escrow(Bundle("web1", (FIRST,), "one"), GRACE)
+        with pytest.raises(Failure, match="web1_.*opens with none of the vault secrets") as caught:
+            self.bundles(tmp_path, "web1", ADA)
+        assert caught.value.error == "unsafe"
+
+    def test_configurations_come_out_of_them(self):
+        text = "source_directories: [/etc]\nrepositories:\n- path: /mnt/disk\n"
+        both = [recovery.described(Bundle("web1", (place,), "one", configuration=text)) for place in (FIRST, "/mnt/disk")]
+        other = recovery.described(Bundle("web1", ("/mnt/other",), "one", configuration="source_directories: [/home]\n"))
+        assert [entry["name"] for entry in recovery.recovered([*both, other])] == ["system", "system-2"]
+        assert recovery.recovered(both)[0]["config"]["source_directories"] == ["/etc"]
+
+    def test_a_bundle_without_a_configuration_says_so(self):
+        with pytest.raises(Failure, match="/mnt/disk holds no configuration"):
+            recovery.recovered([recovery.described(Bundle("web1", ("/mnt/disk",), "one"))])

@@ -16,8 +16,14 @@ CLIENT = "client2"
 (LOCATION,) = REPOSITORIES[CLIENT]
 PASSPHRASE = f"a passphrase of the tests, {CLIENT}"
 KEY = "/root/.ssh/fleetbackup_ed25519"
-#: Where it is killed: the servers know both keys; the private half is the new one, and there is no public one.
-POINTS = ("Make sure that each server accepts it", "Replace the present key, done 1")
+#: Where it is killed, and which key the bundle has then: the servers know both keys; the bundle has the next one; the private half is the new
+#: one, and there is no public one; all is in place, and what stood beside it not yet gone.
+POINTS = {
+    "Make sure that each server accepts it": KEY,
+    "Take the present public key away": f"{KEY}.next",
+    "Replace the present key, done 1": KEY,
+    "Remove what stood beside it": KEY,
+}
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +76,13 @@ def test_only_the_new_one_counts(client: Machine) -> None:
     assert play("client", "--limit", CLIENT).succeeded().changes[CLIENT] == 0
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_it_may_be_killed(client: Machine, point: str) -> None:
+@pytest.mark.parametrize(("point", "escrowed"), POINTS.items())
+def test_it_may_be_killed(client: Machine, point: str, escrowed: str) -> None:
     before = public_key(client)
     assert rotate(kill_at=point).rc == -signal.SIGKILL
     assert client.is_opened_by(PASSPHRASE, LOCATION)
+    (bundle,) = map(held, bundles(f"{CLIENT}_"))
+    assert bundle["identity"] == client.output(f"cat {escrowed}") + "\n"
+    assert [line for line in lines() if client.output(f"ssh-keygen -y -f {escrowed}").split()[1] in line]
     rotate().succeeded()
     assert_complete(client, before)

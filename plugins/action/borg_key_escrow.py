@@ -73,15 +73,15 @@ class ActionModule(ActionBase):
         return self._compared(escrow, request, answer)
 
     def _provisional(self, escrow: Escrow, request: Request) -> Result:
-        """See that there is any bundle. A full one is left alone: it is replaced by one with a key alone."""
+        """See that there is any bundle. A full one is replaced by one with a key alone."""
         key = next(iter(escrow.keys), None)
-        if key is not None:
-            proven = escrow.key_for(request.bundle)
-            result = _result(escrow, Difference(), proven or key, key)
-            return result if proven is not None else {**result, "digest": None}
-        identity = next(iter(escrow.identities), None) if request.parameters["identity_file"] is not None else None
-        difference = self._put(escrow, request.bundle._replace(identity=identity))
-        return _result(escrow, difference, None, None)
+        wanted = escrow.provisional(request.bundle, request.parameters["previous_passphrases"])
+        if key is None and wanted is not None and request.parameters["identity_file"] is not None:
+            wanted = wanted._replace(identity=next(iter(escrow.identities), None))
+        proven = escrow.key_for(request.bundle)
+        difference = Difference() if wanted is None else self._put(escrow, wanted)
+        result = _result(escrow, difference, proven or key, key)
+        return result if proven is not None else {**result, "digest": None}
 
     def _compared(self, escrow: Escrow, request: Request, answer: Result) -> Result:
         key = key_of(answer, escrow.keys)
@@ -96,6 +96,8 @@ class ActionModule(ActionBase):
                     return _result(escrow, Difference(), None, None, assumed=True)
                 raise
         wanted = request.bundle._replace(key=key, identity=_identity_of(answer, escrow))
+        if key is None:
+            wanted = escrow.provisional(wanted, request.parameters["previous_passphrases"]) or wanted
         previous = next(iter(escrow.keys), None)
         return _result(escrow, self._put(escrow, wanted), key, previous)
 

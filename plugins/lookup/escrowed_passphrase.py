@@ -1,18 +1,19 @@
 # Copyright (c) 2026, the fleetbackup.borg maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The passphrase that stands in a recovery bundle."""
+"""The passphrases that stand in a recovery bundle."""
 
 from __future__ import annotations
 
 DOCUMENTATION = """
 name: escrowed_passphrase
-short_description: The passphrase that stands in the recovery bundle of a repository
+short_description: The passphrases that stand in the recovery bundle of a repository
 version_added: 0.1.0
 author:
   - The fleetbackup.borg maintainers (@fleetbackup)
 description:
   - Opens the bundle that M(fleetbackup.borg.borg_key_escrow) keeps on the controller, with the vault secrets that Ansible was given.
+  - Where a change of the passphrase was interrupted, there may be several; any of them may be in force.
   - The result is a secret. Use it nowhere but in options that are one, such as
     O(fleetbackup.borg.borg_repository#module:previous_passphrases).
 options:
@@ -78,5 +79,4 @@ class LookupModule(LookupBase):
 
 
 def _passphrases(files: EscrowFiles, identities: list[Recipient]) -> list[str]:
-    bundles = [copy.bundle for copy in Escrow(files, identities[:1], identities).copies]
-    return [bundle.passphrase for bundle in bundles if bundle is not None]
+    return Escrow(files, identities[:1], identities).passphrases

@@ -14,6 +14,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "vault_ids": {"type": "list", "elements": "str", "default": []},
     "age_recipients": {"type": "list", "elements": "str", "default": []},
     "gpg_recipients": {"type": "list", "elements": "str", "default": []},
+    "previous_passphrases": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "encryption": {"type": "str"},
     "locations": {"type": "list", "elements": "str", "default": []},
     "key_digest": {"type": "str", "no_log": False},

@@ -30,7 +30,9 @@ options:
     description:
       - V(present) ensures that the bundle stands in escrow.
       - V(provisional) ensures that any bundle does before the repository is made, and does not ask the target. A full bundle is left
-        alone, whatever it holds.
+        alone, whatever it holds, unless O(previous_passphrases) has its passphrase.
+      - As long as there is no full one, passphrases that stood in it stay in it beside the wanted one, for the repository may have been
+        made with them.
     type: str
     choices: [present, provisional]
     default: present
@@ -74,6 +76,14 @@ options:
     description:
       - The same with C(gpg), and with fingerprints, or the last 16 digits of them, of public keys in the keyring of the user who runs
         Ansible. Nobody else needs to vouch for these keys.
+    type: list
+    elements: str
+    default: []
+  previous_passphrases:
+    description:
+      - Passphrases that may be in force, as O(fleetbackup.borg.borg_repository#module:previous_passphrases).
+      - A full bundle whose passphrase is among them takes up O(passphrase) beside it with O(state=provisional), so that one of the two
+        opens the repository wherever a change is interrupted. O(state=present) leaves the proven one only.
     type: list
     elements: str
     default: []

@@ -55,6 +55,7 @@ _OF_ENTRIES = ("previous_passphrases", "allow_unencrypted", "allow_empty_directo
 _OF_ESCROW = (
     "repository",
     "passphrase",
+    "previous_passphrases",
     "encryption",
     "executable",
     "remote_path",

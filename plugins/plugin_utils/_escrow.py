@@ -94,6 +94,27 @@ class Escrow:
         """The private SSH keys in escrow."""
         return [copy.bundle.identity for copy in self.copies if copy.bundle is not None and copy.bundle.identity is not None]
 
+    @property
+    def passphrases(self) -> list[str]:
+        """All that stand in escrow, those first that are not only one of several that may be in force."""
+        bundles = [copy.bundle for copy in self.copies if copy.bundle is not None]
+        others = (passphrase for bundle in bundles for passphrase in bundle.other_passphrases)
+        return list(dict.fromkeys([*(bundle.passphrase for bundle in bundles), *others]))
+
+    def provisional(self, wanted: Bundle, previous: Sequence[str]) -> Optional[Bundle]:
+        """The bundle to have in escrow as long as nobody knows whether the wanted passphrase opens the repository: whatever may is in it. A full
+        one keeps its key, and takes the wanted passphrase up where it is to take the present one's place.
+
+        :param previous: passphrases that may be in force.
+        :returns: None: the full one is to be left alone.
+        """
+        full = next((copy.bundle for copy in self.copies if copy.bundle is not None and copy.bundle.key is not None), None)
+        if full is None:
+            return _with_others(wanted, [*self.passphrases, *previous])
+        if full.passphrase == wanted.passphrase or full.passphrase not in previous:
+            return None
+        return _with_others(full, [*self.passphrases, wanted.passphrase])
+
     def key_for(self, wanted: Bundle) -> Optional[ExportedKey]:
         """The key in escrow that a wanted bundle's passphrase is known to open, in the mode that it names, if it names one."""
         for copy in self.copies:
@@ -243,6 +264,11 @@ class Escrow:
             failure.msg = f"{path}: {failure.msg}"
             raise
         return Copy(path, recipient, file, bundle, own is not None)
+
+
+def _with_others(bundle: Bundle, passphrases: Sequence[str]) -> Bundle:
+    others = (passphrase for passphrase in dict.fromkeys(passphrases) if passphrase != bundle.passphrase)
+    return bundle._replace(other_passphrases=tuple(others))
 
 
 def _unreadable(path: str) -> Failure:

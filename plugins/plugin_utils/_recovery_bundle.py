@@ -9,6 +9,7 @@ It is YAML, so that programs read it, and of so plain a kind that `sed` alone ta
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import shlex
@@ -58,6 +59,7 @@ class Bundle(NamedTuple):
     :ivar identity: a private SSH key.
     :ivar known_hosts: lines for ssh.
     :ivar configuration: borgmatic's file.
+    :ivar other_passphrases: those that may be in force, too, for the passphrase was being changed.
     :ivar seals: what is known of the files beside it. They are no part of its content.
     """
 
@@ -70,6 +72,7 @@ class Bundle(NamedTuple):
     identity: Optional[str] = None
     known_hosts: tuple[str, ...] = ()
     configuration: Optional[str] = None
+    other_passphrases: tuple[str, ...] = ()
     seals: tuple[Seal, ...] = ()
 
     def render(self, opening: Sequence[str] = VAULT_OPENING) -> str:
@@ -113,6 +116,7 @@ class Bundle(NamedTuple):
             identity=_text(data, "identity") if "identity" in data else None,
             known_hosts=tuple(_text(data, "known_hosts").splitlines()) if "known_hosts" in data else (),
             configuration=_text(data, "configuration") if "configuration" in data else None,
+            other_passphrases=tuple(_text(data, name) for name in itertools.takewhile(data.__contains__, _other_names())),
             seals=_seals(data.get("seals", [])),
         )
 
@@ -123,7 +127,7 @@ class Bundle(NamedTuple):
                 continue
             present = None if before is None else getattr(before, name)
             if present != after and (before is not None or after != self._field_defaults.get(name)):
-                difference.add(name, _shown(name, present), _shown(name, after, changed=present is not None))
+                difference.add(name, _shown(name, present), _shown(name, after, changed=bool(present)))
 
     def _data(self) -> Iterator[str]:
         yield f"format: {FORMAT}\n"
@@ -137,6 +141,7 @@ class Bundle(NamedTuple):
         if self.remote_path != _DEFAULT_REMOTE_PATH:
             yield f"remote_path: {_quoted(self.remote_path)}\n"
         yield _block("passphrase", self.passphrase)
+        yield from map(_block, _other_names(), self.other_passphrases)
         if self.key is not None:
             yield _block("key", self.key.text)
         if self.identity is not None:
@@ -167,6 +172,8 @@ class Bundle(NamedTuple):
             yield '    export BORG_PASSPHRASE="$(part passphrase)"'
         else:
             yield "Set BORG_PASSPHRASE to the passphrase; it holds unusual signs, so below it stands in quotes, as JSON has them."
+        if self.other_passphrases:
+            yield from self._words_on_others()
         if self.remote_path != _DEFAULT_REMOTE_PATH:
             yield f"    export BORG_REMOTE_PATH={shlex.quote(self.remote_path)}"
         if not Location.parse(self.locations[0]).is_local:
@@ -190,6 +197,12 @@ class Bundle(NamedTuple):
         yield "When all is done, remove the directory in /dev/shm."
         yield ""
 
+    def _words_on_others(self) -> Iterator[str]:
+        names = list(itertools.islice(_other_names(), len(self.other_passphrases)))
+        yield "The passphrase was being changed when this was written. Where borg refuses it below, try each of the others in its place:"
+        yield f"{', '.join(names)}. That is, for the first of them:"
+        yield f'export BORG_PASSPHRASE="$(part {names[0]})", and where that prints nothing, it stands below in quotes, as JSON has them.'
+
     def _words_on_ssh(self) -> Iterator[str]:
         options = ["ssh"]
         parts = []
@@ -210,7 +223,13 @@ class Bundle(NamedTuple):
         return re.search(_NOT_PLAIN, getattr(self, name)) is None
 
 
+def _other_names() -> Iterator[str]:
+    return map("other_passphrase_{}".format, itertools.count(1))
+
+
 def _shown(name: str, value: Any, *, changed: bool = False) -> Any:
+    if name == "other_passphrases" and not value:
+        return None
     if value is None or name in ("host", "locations", "encryption", "remote_path", "known_hosts"):
         return list(value) if isinstance(value, tuple) else value
     if name == "key":

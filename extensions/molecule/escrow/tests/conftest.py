@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 Rows = list[tuple[str, ...]]
-ROWS: Rows = [("killed at", "opened by", "bundles hold", "timers", "then")]
+ROWS: Rows = [("killed at", "opened by", "bundles hold", "client has", "timers", "then")]
 
 
 @pytest.fixture(scope="session")

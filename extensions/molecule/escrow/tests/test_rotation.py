@@ -14,22 +14,28 @@ import pytest
 from controller import Run, bundles, fingerprint, held, play
 from machines import REPOSITORIES, TIMERS, Machine
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key as exported_key
+
 CLIENT = "client1"
 LOCATIONS = REPOSITORIES[CLIENT]
 OLD = "a passphrase of the tests, client1"
 NEW = "another passphrase of the tests"
+#: Where borgmatic finds it.
+KEPT = "/etc/borgmatic.d/system.yaml.passphrase"
 
 
 class State(NamedTuple):
     """What stands where, in words of `old` and `new`.
 
     :ivar opened_by: which passphrase opens each repository.
-    :ivar held: which one each bundle holds.
+    :ivar held: which one each bundle holds, and its own key opens with.
+    :ivar kept: which one the client's backups use.
     :ivar enabled: the timers.
     """
 
     opened_by: tuple[str, ...]
     held: tuple[str, ...]
+    kept: str
     enabled: frozenset[str]
 
     @classmethod
@@ -38,16 +44,17 @@ class State(NamedTuple):
         return cls(
             tuple(next((word for word in passphrases if client.is_opened_by(passphrases[word], location)), "none") for location in LOCATIONS),
             tuple(next((word for word in passphrases if escrowed[location] == passphrases[word]), "none") for location in LOCATIONS),
+            next((word for word in passphrases if client.output(f"cat {KEPT}") == passphrases[word]), "none"),
             frozenset(client.enabled()),
         )
 
     @property
     def cells(self) -> tuple[str, ...]:
         """For the table."""
-        return ", ".join(self.opened_by), ", ".join(self.held), "enabled" if self.enabled == set(TIMERS) else "paused"
+        return ", ".join(self.opened_by), ", ".join(self.held), self.kept, "enabled" if self.enabled == set(TIMERS) else "paused"
 
 
-COMPLETE = State(("new", "new"), ("new", "new"), frozenset(TIMERS))
+COMPLETE = State(("new", "new"), ("new", "new"), "new", frozenset(TIMERS))
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +89,19 @@ def test_only_the_new_one_counts(client: Machine, rotation: Run) -> None:
 def test_it_may_be_killed_anywhere(client: Machine, rotation: Run, rows: list[tuple[str, ...]]) -> None:
     between = set()
     present, wanted = NEW, OLD
-    for point in telling(rotation.steps):
+    points = telling(rotation.steps)
+    assert len(points) >= 7, points
+    for point in points:
         killed = rotate(wanted, kill_at=point)
         assert killed.rc == -signal.SIGKILL, (point, killed.said)
         passphrases = {"new": wanted, "old": present}
         state = State.of(client, passphrases)
+        assert_bundles_suffice(client)
         again = rotate(wanted)
         after = State.of(client, passphrases)
         rows.append((point, *state.cells, "complete" if again.rc == 0 and after == COMPLETE else "FAILED"))
         # each is opened by one of the two, and each bundle holds one of them
-        assert {*state.opened_by, *state.held} <= {"old", "new"}, (point, state)
+        assert {*state.opened_by, *state.held, state.kept} <= {"old", "new"}, (point, state)
         assert again.rc == 0 and after == COMPLETE, (point, after, again.said)
         between.add(state[:2])
         present, wanted = wanted, present
@@ -111,10 +121,18 @@ def test_one_that_cannot_wait_says_what_is_half_done(client: Machine) -> None:
     assert failed.rc == 2 and "locked" in failed.errors(CLIENT), failed.said
     assert f"The schedules go on, but backups to {LOCATIONS[1]} fail until it is complete" in failed.messages(CLIENT), failed.said
     client.release_lock(LOCATIONS[0])
-    assert State.of(client, {"new": NEW, "old": OLD}) == State(("old", "new"), ("old", "old"), frozenset(TIMERS))
+    assert State.of(client, {"new": NEW, "old": OLD}) == State(("old", "new"), ("old", "old"), "old", frozenset(TIMERS))
     rotate(NEW).succeeded()
     assert State.of(client, {"new": NEW}) == COMPLETE
     rotate(OLD).succeeded()
+
+
+def assert_bundles_suffice(client: Machine) -> None:
+    """Whoever has nothing but a bundle opens its repository, with or without giving it the key of the bundle first."""
+    for data in map(held, bundles(f"{CLIENT}_")):
+        exported_key.parse(data["key"], "keyfile").opened(data["passphrase"], "The key")
+        passphrases = [text for name, text in data.items() if name == "passphrase" or name.startswith("other_passphrase_")]
+        assert [text for text in passphrases if client.is_opened_by(text, data["locations"][0])], data["locations"]
 
 
 def rotate(passphrase: str, *options: str, kill_at: str | None = None, variables: dict[str, Any] | None = None) -> Run:

@@ -181,11 +181,45 @@ class TestProvisional:
         again = target.run(state="provisional")
         assert not again["changed"] and again["provisional"] and again.keys() == result.keys()
 
-    def test_another_passphrase_takes_its_place(self, target):
-        target.run(state="provisional")
-        result = target.run(state="provisional", passphrase="another")
-        assert result["diff"]["after"] == {"passphrase": "(hidden, changed)"}
-        assert target.bundle(result).passphrase == "another"
+    @pytest.mark.parametrize("state", ["provisional", "present"])
+    def test_another_passphrase_takes_its_place_and_the_one_before_stays(self, target, state):
+        target.answer = ABSENT
+        target.run(state=state)
+        result = target.run(state=state, passphrase="another")
+        assert result["diff"] == {
+            "before": {"passphrase": "(hidden)", "other_passphrases": None},
+            "after": {"passphrase": "(hidden, changed)", "other_passphrases": "(hidden)"},
+        }
+        bundle = target.bundle(result)
+        assert (bundle.passphrase, bundle.other_passphrases) == ("another", (PASSPHRASE,))
+        assert not target.run(state=state, passphrase="another")["changed"]
+        back = target.bundle(target.run(state=state))
+        assert (back.passphrase, back.other_passphrases) == (PASSPHRASE, ("another",))
+
+    def test_what_may_be_in_force_is_in_it_until_there_is_a_full_one(self, target):
+        result = target.run(state="provisional", previous_passphrases=["old", PASSPHRASE])
+        assert target.bundle(result).other_passphrases == ("old",)
+        assert target.bundle(target.run()).other_passphrases == ()
+
+    @pytest.mark.parametrize("previous, others", [([PASSPHRASE], ("another",)), (["old", PASSPHRASE], ("another",)), (["old"], ())])
+    def test_a_full_one_takes_a_declared_change_up(self, target, previous, others):
+        full = target.run(vault_ids=["grace"])
+        arguments = {"state": "provisional", "passphrase": "another", "previous_passphrases": previous, "vault_ids": ["grace"]}
+        predicted = target.run(check=True, **arguments)
+        result = target.run(**arguments)
+        assert predicted == {**result, "files": None} and result["changed"] == bool(others)
+        assert (result["digest"], result["previous_digest"], result["provisional"]) == (None, full["digest"], False)
+        for number in range(2):
+            bundle = target.bundle(result, number)
+            assert (bundle.key, bundle.passphrase, bundle.other_passphrases) == (KEY, PASSPHRASE, others)
+        assert not target.run(**arguments)["changed"]
+
+    def test_of_several_changes_that_were_interrupted_each_passphrase_stays(self, target):
+        target.run()
+        for passphrase in ("another", "a third"):
+            result = target.run(state="provisional", passphrase=passphrase, previous_passphrases=[PASSPHRASE])
+        assert target.bundle(result).other_passphrases == ("another", "a third")
+        assert target.bundle(target.run()).other_passphrases == ()
 
     def test_an_identity_that_came_earlier_stays(self, target):
         target.answer = {**ABSENT, "identity": {"digest": hashlib.sha256(IDENTITY.encode()).hexdigest(), "text": IDENTITY}}

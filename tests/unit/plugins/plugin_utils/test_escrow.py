@@ -138,6 +138,23 @@ class TestPut:
         assert [copy.bundle.key for copy in opened(ADA, GRACE).copies] == [CHANGED, CHANGED]
 
 
+class TestPassphrases:
+    def test_all_that_stand_in_any_file_the_likely_ones_first(self, opened, monkeypatch):
+        put(opened(ADA, GRACE), FULL._replace(other_passphrases=("one", "two")))
+        put(opened(ADA), FULL._replace(passphrase="new horse", other_passphrases=("three",)))
+        assert opened(ADA, GRACE).passphrases == ["new horse", "canary horse", "three", "one", "two"]
+
+    def test_there_are_none(self, opened):
+        assert opened().passphrases == []
+
+    def test_files_that_differ_lose_none(self, opened):
+        put(opened(ADA, GRACE), PROVISIONAL)
+        put(opened(ADA), PROVISIONAL._replace(passphrase="new horse"))
+        escrow = opened(ADA, GRACE)
+        put(escrow, escrow.provisional(PROVISIONAL._replace(passphrase="last horse"), ["old horse"]))
+        assert {copy.bundle.other_passphrases for copy in opened(ADA, GRACE).copies} == {("new horse", "canary horse", "old horse")}
+
+
 class TestSealed:
     @pytest.fixture(name="made", autouse=True)
     def fixture_made(self, monkeypatch):

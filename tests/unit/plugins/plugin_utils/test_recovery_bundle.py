@@ -49,8 +49,9 @@ def part(bundle, name, directory):
 class TestRoundTrip:
     @pytest.mark.parametrize(
         "bundle",
-        [BUNDLE, BUNDLE._replace(key=None), Bundle("web1", ("/srv/backup",), "x"), BUNDLE._replace(identity="no newline")],
-    )
+        [BUNDLE, BUNDLE._replace(key=None), Bundle("web1", ("/srv/backup",), "x"), BUNDLE._replace(identity="no newline"),
+         BUNDLE._replace(other_passphrases=("one", "  two\x07", "three"))],
+    )  # fmt: skip
     def test_what_was_rendered_is_read(self, bundle):
         assert Bundle.parse(bundle.render()) == bundle
 
@@ -121,6 +122,13 @@ class TestWords:
         assert "# PROVISIONAL" in text and "key import" not in text and "BORG_KEY" not in text
         assert yaml.safe_load(text)["provisional"] is True
 
+    def test_passphrases_that_may_be_in_force_are_to_be_tried(self, tmp_path):
+        bundle = BUNDLE._replace(other_passphrases=("'one \\", "two"))
+        words = bundle.render().partition("\nformat:")[0]
+        assert "try each of the others in its place:\n# other_passphrase_1, other_passphrase_2." in words
+        assert '\n# export BORG_PASSPHRASE="$(part other_passphrase_1)"' in words and "other" not in BUNDLE.render()
+        assert [part(bundle, f"other_passphrase_{number}", tmp_path) for number in (1, 2)] == ["'one \\\n", "two\n"]
+
     def test_an_unusual_passphrase_is_told(self):
         assert "unusual signs" in BUNDLE._replace(passphrase="bell\x07").render()
         assert "unusual signs" not in BUNDLE.render()
@@ -156,18 +164,20 @@ class TestParse:
             Bundle.parse(BUNDLE.render().replace("\nformat: 1\n", "\nformat: 2\n"))
         assert caught.value.error == "version"
 
-    def test_the_recorded_one(self):
+    @pytest.mark.parametrize(("name", "others"), [("format-1", ()), ("format-1-in-a-change", ("new horse", "last horse"))])
+    def test_the_recorded_ones(self, name, others):
         recipient = Recipient("default", VaultSecret(b"a recorded vault password"))
-        text = recipient.decrypt((HERE / "recorded_bundles/format-1.vault").read_bytes())
+        text = recipient.decrypt((HERE / f"recorded_bundles/{name}.vault").read_bytes())
         bundle = Bundle.parse(text)
-        assert bundle == BUNDLE
+        assert bundle == BUNDLE._replace(other_passphrases=others)
         assert bundle.key.opened(bundle.passphrase, "It") == KEY
 
 
 class TestCompare:
     def test_no_secret_is_shown(self):
         difference = Difference()
-        BUNDLE.compare(difference, Bundle("x", ("/x",), "canary", None, identity="canary", configuration="canary"))
+        before = Bundle("x", ("/x",), "canary", None, identity="canary", configuration="canary", other_passphrases=("canary",))
+        BUNDLE.compare(difference, before)
         shown = str(difference.as_diff())
         assert "canary" not in shown and PASSPHRASE not in shown and KEY.text not in shown
         assert difference.as_diff()["before"]["passphrase"] == "(hidden)"

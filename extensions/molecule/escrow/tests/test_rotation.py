@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from controller import Run, bundles, fingerprint, held, play
+from controller import ESCROW, Run, bundles, fingerprint, held, play
 from machines import REPOSITORIES, TIMERS, Machine
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _exported_key as exported_key
@@ -125,6 +127,36 @@ def test_one_that_cannot_wait_says_what_is_half_done(client: Machine) -> None:
     rotate(NEW).succeeded()
     assert State.of(client, {"new": NEW}) == COMPLETE
     rotate(OLD).succeeded()
+
+
+def test_one_that_fails_again_says_what_is_paused(client: Machine) -> None:
+    killed = rotate(NEW, kill_at="Keep a recovery bundle of each repository")
+    assert killed.rc == -signal.SIGKILL, killed.said
+    paused = State(("new", "new"), ("old", "old"), "old", frozenset())
+    assert State.of(client, {"new": NEW, "old": OLD}) == paused
+    failed = rotate(NEW, variables={"borgmatic_escrow_gpg_recipients": ["0" * 40]})
+    said = failed.messages(CLIENT)
+    assert failed.rc == 2 and "gpg" in said and "Each repository has the new one already" in said, failed.said
+    assert "system-backup, system-check stay paused until then" in said, failed.said
+    assert State.of(client, {"new": NEW, "old": OLD}) == paused
+    rotate(NEW).succeeded()
+    assert State.of(client, {"new": NEW}) == COMPLETE
+    rotate(OLD).succeeded()
+
+
+def test_no_schedule_goes_on_without_a_full_bundle(client: Machine, tmp_path: Path) -> None:
+    names = [bundle.name for bundle in bundles(f"{CLIENT}_")]
+    for name in names:
+        shutil.move(ESCROW / name, tmp_path / name)
+    failed = rotate(NEW)
+    said = failed.messages(CLIENT)
+    assert failed.rc == 2 and "wrong_passphrase" in failed.errors(CLIENT), failed.said
+    assert f"the schedules stay paused, for there is no full recovery bundle of {', '.join(LOCATIONS)}." in said, failed.said
+    assert "It has been done at no repository" in said and client.enabled() == set(), failed.said
+    for name in names:
+        shutil.move(tmp_path / name, ESCROW / name)
+    rotate(OLD).succeeded()
+    assert State.of(client, {"new": OLD}) == COMPLETE
 
 
 def assert_bundles_suffice(client: Machine) -> None:

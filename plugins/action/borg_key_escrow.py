@@ -184,14 +184,17 @@ def escrow_of(request: Request, loader: Any) -> Escrow:
     :raises Failure: ``no_passphrase``: there is no vault secret …
     """
     secrets = loader._vault.secrets
-    recipients = recipients_of(secrets, request.parameters["vault_id"], request.parameters["vault_ids"])
+    skips = request.parameters["on_missing_secret"] == "skip"
+    recipients = recipients_of(secrets, request.parameters["vault_id"], request.parameters["vault_ids"], may_lack=skips)
     directory, stored = request.parameters["directory"], request.parameters["stored"]
     files = files_of(
         stored, loader.path_dwim(directory) if stored is None else directory, request.bundle.host, request.bundle.locations[0]
     )
     files.check_directory()
     others = tool_recipients_of(request.parameters)
-    return Escrow(files, recipients, [Recipient(*secret) for secret in secrets], others)
+    # As many secrets as recipients: then a file that none opens is a damaged one.
+    may_lack = skips and len(dict(secrets)) < len(recipients)
+    return Escrow(files, recipients, [Recipient(*secret) for secret in secrets], others, may_lack=may_lack)
 
 
 def is_kept(escrow: Escrow, request: Request) -> bool:
@@ -309,6 +312,7 @@ def _result(
         "path": escrow.paths[0],
         "paths": escrow.paths,
         "recipients": escrow.labels,
+        "skipped": escrow.skipped,
         "repository_id": None if key is None else key.id,
         "digest": None if key is None else key.digest,
         "previous_digest": None if previous is None else previous.digest,

@@ -29,7 +29,7 @@ _OPTIONS = ("objections", "configs", "destinations", "directory", "user", "insta
 _OURS = ("ansible_facts", "servers", "unmet", "unpinned", "escrowed", "unescrowed")
 
 #: Where a bundle stands and for whom, as borg_key_escrow takes it.
-_PLACES = ("directory", "stored", "vault_id", "vault_ids", "age_recipients", "gpg_recipients")
+_PLACES = ("directory", "stored", "vault_id", "vault_ids", "on_missing_secret", "age_recipients", "gpg_recipients")
 
 
 class ActionModule(ActionBase):
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
             done[place:] = ["escrow", *done[place:]] if keeper.is_done(answer) else []
         answer["escrowed"] = [record._asdict() for record in keeper.records]
         answer["unescrowed"] = keeper.unescrowed
-        answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted]
+        answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted, *keeper.skipped]
         if answer["ssh"] is not None:
             facts = variables.get("ansible_facts", {})
             answer.update(fleet.published(task["configs"], task.get("destinations", []), answer["ssh"], facts, name, user))
@@ -110,6 +110,12 @@ class Keeper:
                 self.unescrowed.append(record.location)
                 self.omitted.append(f"No recovery bundle is kept of {record.location}: {reason}.")
         self._escrows = {record.location: escrow.escrow_of(self._request(record), loader) for record in self.records}
+
+    @property
+    def skipped(self) -> list[str]:
+        """Which bundles nobody looks at, for want of their secrets."""
+        labels = dict.fromkeys(label for kept in self._escrows.values() for label in kept.skipped)
+        return [f"Ansible was not given the vault secret of {label}: its recovery bundles are left as they are." for label in labels]
 
     def _reason(self, loader: Any, on_client: bool) -> str:
         """Why there can be no bundle at all; empty: there can."""

@@ -55,10 +55,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowFiles
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowFiles, stem_of
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._carried_files import files_of
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow import Escrow
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery import opened
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
 
 
@@ -73,10 +73,12 @@ class LookupModule(LookupBase):
         identities = [Recipient(*secret) for secret in self._loader._vault.secrets]
         try:
             files = [files_of(self.get_option("stored"), directory, host, str(Location.parse(term))) for term in terms]
-            return [text for one in files for text in _passphrases(one, identities)]
+            return [text for one in files for text in _passphrases(one, directory, host, identities)]
         except Failure as failure:
             raise AnsibleLookupError(failure.msg) from failure
 
 
-def _passphrases(files: EscrowFiles, identities: list[Recipient]) -> list[str]:
-    return Escrow(files, identities[:1], identities).passphrases
+def _passphrases(files: EscrowFiles, directory: str, host: str, identities: list[Recipient]) -> list[str]:
+    names = [name for name in files.names(host) if stem_of(name) == files.stem]
+    bundle = opened(files, directory, files.stem, names, identities)
+    return [] if bundle is None else [bundle.passphrase, *bundle.other_passphrases]

@@ -14,7 +14,7 @@ author:
 description:
   - Gives the passphrase of a name. Where there is none yet, one of 192 bits is made on the controller, and stands encrypted by Ansible
     Vault in the directory of the recovery bundles before anybody gets it. Several controllers that share the directory get the same one.
-  - In check mode none is made.
+  - In check mode none is made. The playbook C(fleetbackup.borg.verify_escrow) makes none either, and fails where one is missing.
   - Another name is another passphrase. So a repository gets a new one when the name in its configuration changes; run the playbook
     C(fleetbackup.borg.rotate_passphrase) then.
   - The result is a secret. Use it nowhere but in options that are one.
@@ -33,6 +33,16 @@ options:
     type: str
     vars:
       - name: borgmatic_escrow_vault_id
+  vault_ids:
+    description:
+      - Further vault identities, as O(fleetbackup.borg.borg_key_escrow#module:vault_ids). For each stands one more file beside the first, and
+        any of them is enough to find the passphrase again.
+      - There is none for keys of age and GnuPG. Their recovery bundles, which are there before a repository is made, hold its passphrase.
+    type: list
+    elements: str
+    default: []
+    vars:
+      - name: borgmatic_escrow_vault_ids
 """
 
 EXAMPLES = """
@@ -59,7 +69,7 @@ _list:
   elements: str
 """
 
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
@@ -78,18 +88,19 @@ class LookupModule(LookupBase):
     def run(self, terms: Sequence[str], variables: Optional[dict[str, Any]] = None, **options: Any) -> list[str]:
         """The passphrases of these names."""
         self.set_options(var_options=variables, direct=options)
-        predicts = bool((variables or {}).get("ansible_check_mode"))
+        said = variables or {}
+        only_looks, predicts = bool(said.get("__borgmatic_only_looks")), bool(said.get("ansible_check_mode"))
+        find = GeneratedPassphrase.existing if only_looks else GeneratedPassphrase.expected if predicts else GeneratedPassphrase.ensure
         try:
-            return [self._passphrase(str(term), predicts) for term in terms]
+            return [self._passphrase(str(term), find) for term in terms]
         except Failure as failure:
             raise AnsibleLookupError(failure.msg) from failure
 
-    def _passphrase(self, name: str, predicts: bool) -> str:
+    def _passphrase(self, name: str, find: Callable[[GeneratedPassphrase], str]) -> str:
         secrets = self._loader._vault.secrets
-        recipient = recipients_of(secrets, self.get_option("vault_id"), [])[0]
+        recipients = recipients_of(secrets, self.get_option("vault_id"), self.get_option("vault_ids"), may_lack=True)
         directory = self._loader.path_dwim(self.get_option("directory"))
-        wanted = GeneratedPassphrase(directory, name, recipient, [Recipient(*secret) for secret in secrets])
+        wanted = GeneratedPassphrase(directory, name, recipients, [Recipient(*secret) for secret in secrets])
         if wanted.path not in _known:
-            found = wanted.expected() if predicts else wanted.ensure()
-            _known[wanted.path] = found
+            _known[wanted.path] = find(wanted)
         return _known[wanted.path]

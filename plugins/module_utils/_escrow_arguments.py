@@ -12,6 +12,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "directory": {"type": "path", "required": True},
     "vault_id": {"type": "str"},
     "vault_ids": {"type": "list", "elements": "str", "default": []},
+    "on_missing_secret": {"type": "str", "choices": ["fail", "skip"], "default": "fail", "no_log": False},
     "age_recipients": {"type": "list", "elements": "str", "default": []},
     "gpg_recipients": {"type": "list", "elements": "str", "default": []},
     "previous_passphrases": {"type": "list", "elements": "str", "default": [], "no_log": True},

@@ -195,6 +195,11 @@ class EscrowFiles(EscrowDirectory):
         self._stem = os.path.join(directory, f"{_slug(host)}_{_slug(location)}_{digest[:8]}")
 
     @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return os.path.basename(self._stem)
+
+    @property
     def changes(self) -> list[dict[str, Any]]:
         """What somebody else has yet to write."""
         return []
@@ -211,6 +216,11 @@ class EscrowFiles(EscrowDirectory):
 def is_of(name: str, host: str) -> bool:
     """Whether a file's name is one of a client's."""
     return name.startswith(f"{_slug(host)}_")
+
+
+def stem_of(name: str) -> str:
+    """What the names of all files of one repository begin with."""
+    return re.sub(r"\A([^_]+_[^_]+_[0-9a-f]{8})\..*", r"\1", name)
 
 
 def _slug(text: str) -> str:

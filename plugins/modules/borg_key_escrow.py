@@ -62,6 +62,14 @@ options:
     type: list
     elements: str
     default: []
+  on_missing_secret:
+    description:
+      - What to do where Ansible was not given the vault secret of O(vault_id), or of one of O(vault_ids).
+      - V(skip) leaves the file of that one as it is, neither compared nor written, provided that there is the secret of another one,
+        under whatever name. It is for those who have lost one, and for whoever only looks. RV(skipped) tells whose file that is.
+    type: str
+    choices: [fail, skip]
+    default: fail
   age_recipients:
     description:
       - Public keys of age. Beside the other files stands one more, complete in itself, that each of them opens. The program C(age)
@@ -230,6 +238,12 @@ recipients:
   type: list
   elements: str
   sample: [default]
+skipped:
+  description: The vault identities whose files were left alone, see O(on_missing_secret). Predicted in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 repository_id:
   description:
     - The id of the repository, with O(state=provisional) of the one whose key is in escrow; V(null) where there is none yet.

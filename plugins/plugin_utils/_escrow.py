@@ -16,7 +16,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._exported_key imp
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._sealed_copy import SealedCopy
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import ToolRecipients
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient, decrypted
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients import Recipient
 
 #: What a target's answer may call a key that somebody destroyed.
 DESTROYED = ("key_missing", "key_mismatch")
@@ -54,6 +54,8 @@ class Escrow:
     :param recipients: whom they are for, the main one first.
     :param identities: all vault identities there are, to read what was encrypted for another one.
     :param others: for whom there are sealed copies, too.
+    :param may_lack: whether files that none of the identities opens are left alone, where another one can be opened.
+    :ivar skipped: whose files were left alone.
     """
 
     def __init__(
@@ -62,11 +64,15 @@ class Escrow:
         recipients: Sequence[Recipient],
         identities: Sequence[Recipient],
         others: Sequence[ToolRecipients] = (),
+        *,
+        may_lack: bool = False,
     ) -> None:
         self._files = files
         self._recipients = recipients
         self._identities = identities
         self._others = others
+        self._may_lack = may_lack
+        self.skipped: list[str] = []
         self.copies, self.sealed = self._read()
 
     @property
@@ -77,7 +83,7 @@ class Escrow:
     @property
     def labels(self) -> list[str]:
         """Whom each of the files is for."""
-        return [*(recipient.label for recipient in self._recipients), *(others.label for others in self._others)]
+        return [*(copy.recipient.label for copy in self.copies), *(others.label for others in self._others)]
 
     @property
     def changes(self) -> list[dict[str, Any]]:
@@ -240,22 +246,28 @@ class Escrow:
     def _read(self) -> tuple[list[Copy], list[SealedCopy]]:
         labels = [None, *(recipient.label for recipient in self._recipients[1:])]
         paths = [self._files.path(label) for label in labels]
-        copies = [self._read_one(path, recipient) for path, recipient in zip(paths, self._recipients)]
+        found = {recipient.label: self._read_one(path, recipient) for path, recipient in zip(paths, self._recipients)}
+        copies = [copy for copy in found.values() if copy is not None]
+        self.skipped = [label or "the main one" for label, copy in found.items() if copy is None]
+        if not copies:
+            raise _unopened(paths[0]) if any(self._files.read(path) for path in paths) else _unencrypted(self.skipped)
         beside = [(self._files.path_beside(others.tool.name), others) for others in self._others]
         return copies, [SealedCopy(path, others, self._files.read(path)) for path, others in beside]
 
-    def _read_one(self, path: str, recipient: Recipient) -> Copy:
+    def _read_one(self, path: str, recipient: Recipient) -> Optional[Copy]:
+        """The bundle of a recipient; None: it is left alone."""
         file = self._files.read(path)
         if file is None:
-            return Copy(path, recipient)
-        own = recipient.decrypt(file.data)
-        text = decrypted(file.data, self._identities) if own is None else own
-        if text is None:
-            raise Failure(
-                "unsafe",
-                f"{path} opens with none of the vault secrets that Ansible was given, or is damaged, so it is left alone. Give the"
-                " secret that it was written with (--vault-id), or move it away.",
-            )
+            return None if recipient.secret is None else Copy(path, recipient)
+        candidates = ((one, one.decrypt(file.data)) for one in (recipient, *self._identities))
+        opener, text = next(((one, text) for one, text in candidates if text is not None), (None, ""))
+        if opener is None:
+            if self._may_lack:
+                return None
+            raise _unopened(path)
+        is_readable = opener is recipient or recipient.secret is None
+        if recipient.secret is None:  # it was given under another name
+            recipient = opener._replace(label=recipient.label or opener.label)
         try:
             bundle = Bundle.parse(text)
         except ValueError as error:
@@ -263,12 +275,28 @@ class Escrow:
         except Failure as failure:
             failure.msg = f"{path}: {failure.msg}"
             raise
-        return Copy(path, recipient, file, bundle, own is not None)
+        return Copy(path, recipient, file, bundle, is_readable)
 
 
 def _with_others(bundle: Bundle, passphrases: Sequence[str]) -> Bundle:
     others = (passphrase for passphrase in dict.fromkeys(passphrases) if passphrase != bundle.passphrase)
     return bundle._replace(other_passphrases=tuple(others))
+
+
+def _unopened(path: str) -> Failure:
+    return Failure(
+        "unsafe",
+        f"{path} opens with none of the vault secrets that Ansible was given, or is damaged, so it is left alone. Give the"
+        " secret that it was written with (--vault-id), or move it away.",
+    )
+
+
+def _unencrypted(labels: Sequence[str]) -> Failure:
+    return Failure(
+        "no_passphrase",
+        f"A recovery bundle is encrypted for {' and '.join(labels)}, and Ansible was given the vault secret of none. Give one, by"
+        " --vault-id NAME@FILE.",
+    )
 
 
 def _unreadable(path: str) -> Failure:

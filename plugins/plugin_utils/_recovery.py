@@ -12,7 +12,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 import yaml
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory
+from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory, stem_of
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import DEFAULT_PORT, Server
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
@@ -81,23 +81,42 @@ def bundles_in(files: EscrowDirectory, directory: str, host: str, identities: Se
     :param directory: where the files are.
     :raises Failure: ``unsafe``: one that none of the identities opens, or that is no bundle; ``permission`` …
     """
-    found: dict[str, Bundle] = {}
-    for path in (os.path.join(directory, name) for name in files.names(host) if name.endswith(".yml")):
-        file = files.read(path)
-        if file is None:
-            continue
-        text = decrypted(file.data, identities)
-        if text is None:
-            raise Failure(
-                "unsafe", f"{path} opens with none of the vault secrets that Ansible was given, or is damaged. Give its secret (--vault-id)."
-            )
-        try:
-            bundle = Bundle.parse(text)
-        except ValueError as error:
-            raise Failure("unsafe", f"{path} is no recovery bundle ({error}). Move it away.") from error
-        if bundle.host == host:
-            found.setdefault(bundle.locations[0], bundle)
+    names: dict[str, list[str]] = {}
+    for name in files.names(host):
+        names.setdefault(stem_of(name), []).append(name)
+    of_repositories = (opened(files, directory, stem, names[stem], identities) for stem in names)
+    found = {bundle.locations[0]: bundle for bundle in of_repositories if bundle is not None and bundle.host == host}
     return list(found.values())
+
+
+def opened(files: EscrowDirectory, directory: str, stem: str, names: Sequence[str], identities: Sequence[Recipient]) -> Optional[Bundle]:
+    """The bundle of a repository, from the first of its files that any identity opens: there is one for each recipient.
+
+    :param stem: what their names begin with.
+    :returns: None: there is none.
+    :raises Failure: ``unsafe``: no identity opens any, or one is no bundle; ``permission`` …
+    """
+    closed = []
+    for name in sorted((name for name in names if name.endswith(".yml")), key=lambda name: (name != f"{stem}.yml", name)):
+        path = os.path.join(directory, name)
+        file = files.read(path)
+        text = None if file is None else decrypted(file.data, identities)
+        if text is not None:
+            try:
+                return Bundle.parse(text)
+            except ValueError as error:
+                raise Failure("unsafe", f"{path} is no recovery bundle ({error}). Move it away.") from error
+        if file is not None:
+            closed.append(path)
+    if not closed:
+        return None
+    sealed = [os.path.join(directory, name) for name in names if not name.endswith(".yml")]
+    by_hand = f" {' and '.join(sealed)} can be opened by hand, and the words inside followed." if sealed else ""
+    raise Failure(
+        "unsafe",
+        f"{' and '.join(closed)}: opens with none of the vault secrets that Ansible was given, or is damaged. Give its secret"
+        f" (--vault-id).{by_hand}",
+    )
 
 
 def described(bundle: Bundle) -> dict[str, Any]:

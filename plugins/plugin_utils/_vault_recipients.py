@@ -22,7 +22,8 @@ _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\Z"
 class Recipient(NamedTuple):
     """A vault identity.
 
-    :ivar secret: ansible-core's own object.
+    :ivar label: empty: the main one, whose name nobody said.
+    :ivar secret: ansible-core's own object; None: nobody gave it.
     """
 
     label: str
@@ -34,8 +35,8 @@ class Recipient(NamedTuple):
         return encrypted
 
     def decrypt(self, data: bytes) -> Optional[str]:
-        """The text; None where it is for somebody else, or damaged."""
-        return decrypted(data, [self])
+        """The text; None where it is for somebody else, or damaged, or nobody gave the secret."""
+        return None if self.secret is None else decrypted(data, [self])
 
 
 def decrypted(data: bytes, recipients: Sequence[Recipient]) -> Optional[str]:
@@ -48,11 +49,12 @@ def decrypted(data: bytes, recipients: Sequence[Recipient]) -> Optional[str]:
 
 
 def recipients_of(
-    secrets: Optional[Sequence[tuple[str, Any]]], vault_id: Optional[str], vault_ids: Sequence[str]
+    secrets: Optional[Sequence[tuple[str, Any]]], vault_id: Optional[str], vault_ids: Sequence[str], *, may_lack: bool = False
 ) -> list[Recipient]:
     """The recipients that a user names, the main one first.
 
     :param secrets: those that Ansible was given, by identity.
+    :param may_lack: those whose secrets nobody gave are among them, too.
     :raises Failure: ``no_passphrase``, ``invalid_argument``.
     """
     if not secrets:
@@ -65,14 +67,18 @@ def recipients_of(
     known: dict[str, Any] = {}
     for label, secret in secrets:
         known.setdefault(label, secret)  # the first of a name counts, as for Ansible itself
-    main = vault_id or constants.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY") or secrets[0][0]
-    recipients = [_recipient("vault_id", main, known)]
-    recipients += [_recipient("vault_ids", label, known) for label in dict.fromkeys(vault_ids) if label != main]
+    named = vault_id or constants.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY")
+    main = named or secrets[0][0]
+    if may_lack and not named and main in vault_ids and len(known) <= len(set(vault_ids)):
+        recipients, main = [Recipient("", None)], ""
+    else:
+        recipients = [_recipient("vault_id", main, known, may_lack)]
+    recipients += [_recipient("vault_ids", label, known, may_lack) for label in dict.fromkeys(vault_ids) if label != main]
     return recipients
 
 
-def _recipient(parameter: str, label: str, known: dict[str, Any]) -> Recipient:
-    if label not in known:
+def _recipient(parameter: str, label: str, known: dict[str, Any], may_lack: bool) -> Recipient:
+    if label not in known and not may_lack:
         hint = nearest(label, known) or f"; Ansible was given {', '.join(known)}."
         raise Failure("invalid_argument", f"{parameter}: there is no vault secret named {label!r}{hint}")
     if re.match(_LABEL, label) is None:
@@ -80,4 +86,4 @@ def _recipient(parameter: str, label: str, known: dict[str, Any]) -> Recipient:
             "invalid_argument",
             f"{parameter}: {label!r} cannot be part of a file's name: call the identity by letters, digits and . _ - @.",
         )
-    return Recipient(label, known[label])
+    return Recipient(label, known.get(label))

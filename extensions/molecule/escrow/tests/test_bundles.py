@@ -108,6 +108,41 @@ def test_what_is_lost_or_damaged_is_told_and_comes_back(client: Machine) -> None
     play("verify_escrow").succeeded()
 
 
+def test_one_of_several_vault_secrets_is_enough(client: Machine, tmp_path: Path) -> None:
+    (tmp_path / "grace").write_text("of grace", encoding="utf-8")
+    for_both = {"borgmatic_escrow_vault_ids": ["grace"]}
+    play("client", "--vault-id", f"grace@{tmp_path}/grace", variables=for_both).succeeded()
+    hers = sorted(ESCROW.glob("*.grace.yml"))
+    before = fingerprint()
+    assert len(hers) * 2 == len(bundles())
+    client.back_up()
+    alone = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{tmp_path}/grace"}
+    try:
+        for environment in (alone, None):
+            run = play("verify_escrow", variables=for_both, environment=environment).succeeded()
+            assert set(run.changes.values()) == {0} and "its recovery bundles are left as they are" in " ".join(run.said.split()), run.said
+        wanted = {**for_both, "fleetbackup_host": "client1", "fleetbackup_repository": "too", "fleetbackup_paths": ["/srv/data"],
+                  "fleetbackup_destination": "/root/restored"}
+        play("restore", variables=wanted, environment=alone).succeeded()
+        assert client.manifest("/root/restored/srv/data") == client.manifest("/srv/data")
+        assert play("client", variables=for_both, environment=alone).failed == {"client1", "client2"}
+        assert fingerprint() == before
+        hers[0].write_bytes(b"damaged")
+        run = play("verify_escrow", "--vault-id", f"grace@{tmp_path}/grace", variables=for_both)
+        assert run.failed == {"client1"} and hers[0].name in run.messages("client1"), run.said
+    finally:
+        client.output("rm -rf /root/restored")
+        for bundle in hers:
+            bundle.unlink()
+
+
+def test_verifying_makes_no_passphrase() -> None:
+    before = fingerprint()
+    run = play("verify_escrow", variables={"passphrase": "{{ lookup('fleetbackup.borg.generated_passphrase', 'nobody') }}"})
+    assert run.failed == {"client1", "client2"} and "Nothing was made, for this only looks" in run.messages("client1"), run.said
+    assert fingerprint() == before
+
+
 def test_two_controllers_at_once_keep_one_of_each() -> None:
     wanted = {path.name: held(path) for path in bundles()}
     shutil.rmtree(ESCROW)

@@ -355,6 +355,27 @@ class TestSealed:
         }
 
 
+class TestMissingSecrets:
+    NAMED = {"vault_id": "ada", "vault_ids": ["grace"]}
+
+    @pytest.mark.parametrize("secrets", [SECRETS[:1], SECRETS[1:], [("default", SECRETS[1][1])]])
+    def test_one_of_several_is_enough_where_that_is_said(self, target, secrets):
+        target.run(**self.NAMED)
+        target.secrets = secrets
+        before = target.files()
+        failed(target.run(**self.NAMED), "invalid_argument")
+        result = target.run(on_missing_secret="skip", **self.NAMED)
+        assert not result["changed"] and result["digest"] == KEY.digest and len(result["skipped"]) == len(result["paths"]) == 1
+        assert target.files() == before
+
+    def test_nobody_is_left_out_unasked(self, target):
+        assert target.run(on_missing_secret="skip", **self.NAMED)["skipped"] == []
+
+    def test_a_damaged_one_is_not_overlooked(self, target):
+        Path(target.run(**self.NAMED)["paths"][1]).write_bytes(b"damaged")
+        failed(target.run(on_missing_secret="skip", **self.NAMED), "unsafe")
+
+
 class TestDrift:
     def test_another_key(self, target):
         target.run()

@@ -133,9 +133,9 @@ class TestKeeper:
     @pytest.fixture
     def keeper(self, tmp_path):
         """Looks what is to stand in escrow."""
-        def made(*locations, vault=True, on_client=False, lacks=(), **settings):
+        def made(*locations, vault=True, on_client=False, lacks=(), others=(), **settings):
             loader = DataLoader()
-            loader.set_vault_secrets([("default", VaultSecret(b"secret"))] if vault else [])
+            loader.set_vault_secrets([("default", VaultSecret(b"secret")), *others] if vault else [])
             config = {name: value for name, value in CONFIGS[0]["config"].items() if name not in lacks}
             if lacks:
                 config["encryption_passcommand"] = "cat /etc/pw"
@@ -168,6 +168,14 @@ class TestKeeper:
         found = keeper(self.LOCAL, self.REMOTE, vault=False, keep=False)
         assert found.records == []
         assert [text.count("borgmatic_escrow is false") for text in found.omitted] == [1, 1]
+
+    def test_whose_secret_is_missing_is_told_where_one_is_enough(self, keeper):
+        both = {"vault_id": "default", "vault_ids": ["grace"]}
+        assert keeper(self.LOCAL, self.REMOTE, others=[("grace", VaultSecret(b"two"))], **both).skipped == []
+        (told,) = keeper(self.LOCAL, self.REMOTE, on_missing_secret="skip", **both).skipped
+        assert "not given the vault secret of grace" in told
+        with pytest.raises(Failure, match="no vault secret named 'grace'"):
+            keeper(self.LOCAL, **both)
 
     def test_the_client_itself_may_be_agreed_to(self, tmp_path):
         loader = DataLoader()

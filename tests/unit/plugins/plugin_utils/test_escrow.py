@@ -138,6 +138,52 @@ class TestPut:
         assert [copy.bundle.key for copy in opened(ADA, GRACE).copies] == [CHANGED, CHANGED]
 
 
+class TestMissingSecrets:
+    NAMES = [Recipient("ada", None), Recipient("grace", None)]
+
+    @pytest.fixture(name="alone")
+    def fixture_alone(self, tmp_path):
+        """Opens the escrow with one secret, whatever it is called."""
+        files = EscrowFiles(str(tmp_path / "escrow"), "web1", "/srv/backup")
+        return lambda recipients, identity: Escrow(files, recipients, [identity], may_lack=True)
+
+    @pytest.mark.parametrize("identity, skipped", [(ADA, "grace"), (GRACE, "ada")])
+    @pytest.mark.parametrize("label", [None, "default"])
+    def test_either_is_enough(self, opened, alone, identity, skipped, label):
+        put(opened(ADA, GRACE), FULL)
+        given = identity if label is None else identity._replace(label=label)
+        recipients = [given if one.label == given.label else one for one in self.NAMES]
+        escrow = alone(recipients, given)
+        assert escrow.keys == [KEY] and escrow.skipped == [skipped] and not escrow.difference(FULL).changed
+        assert [Path(path).name for path in escrow.paths] == [Path(opened(ADA, GRACE).paths[identity is GRACE]).name]
+        assert escrow.labels == [identity.label]
+        put(escrow, FULL._replace(host="web2"))
+        hosts = {copy.recipient.label: copy.bundle.host for copy in opened(ADA, GRACE).copies}
+        assert hosts == {identity.label: "web2", skipped: "web1"}
+
+    def test_a_main_one_whom_nobody_named(self, opened, alone):
+        put(opened(ADA, GRACE), FULL)
+        escrow = alone([Recipient("", None), GRACE], GRACE)
+        assert escrow.labels == ["grace"] and escrow.skipped == ["the main one"]
+
+    def test_where_all_were_given_a_damaged_one_is_told(self, opened):
+        put(opened(ADA, GRACE), FULL)
+        Path(opened(ADA, GRACE).paths[1]).write_bytes(b"damaged")
+        with pytest.raises(Failure, match=r"grace\.yml opens with none"):
+            opened(ADA, GRACE)
+
+    def test_where_none_opens_that_is_told(self, opened, alone):
+        put(opened(ADA, GRACE), FULL)
+        with pytest.raises(Failure, match="opens with none") as caught:
+            alone(self.NAMES, Recipient("eve", VaultSecret(b"three")))
+        assert caught.value.error == "unsafe"
+
+    def test_nothing_is_written_for_nobody(self, alone):
+        with pytest.raises(Failure, match="encrypted for ada and grace") as caught:
+            alone(self.NAMES, Recipient("eve", VaultSecret(b"three")))
+        assert caught.value.error == "no_passphrase"
+
+
 class TestPassphrases:
     def test_all_that_stand_in_any_file_the_likely_ones_first(self, opened, monkeypatch):
         put(opened(ADA, GRACE), FULL._replace(other_passphrases=("one", "two")))

@@ -25,15 +25,15 @@ ADA, GRACE = Recipient("ada", VaultSecret(b"one")), Recipient("grace", VaultSecr
 @pytest.fixture(name="made")
 def fixture_made(tmp_path):
     """Finds or makes a passphrase."""
-    return lambda name="web1", recipient=ADA, identities=(ADA, GRACE): GeneratedPassphrase(
-        str(tmp_path / "escrow"), name, recipient, identities
+    return lambda name="web1", recipients=(ADA,), identities=(ADA, GRACE): GeneratedPassphrase(
+        str(tmp_path / "escrow"), name, recipients, identities
     )
 
 
 def test_it_is_made_once_and_found_by_whoever_may_read_it(made):
     first = made().ensure()
     assert len(first) == 32
-    assert made().ensure() == made(recipient=GRACE).ensure() == made().expected() == first
+    assert made().ensure() == made(recipients=[GRACE]).ensure() == made().expected() == first
     assert made("web2").ensure() != first
 
 
@@ -69,7 +69,38 @@ def test_one_that_cannot_be_read_is_never_made_anew(made, damage):
 def test_another_vault_secret_does_not_open_it(made):
     made().ensure()
     with pytest.raises(Failure, match="none of the vault secrets"):
-        made(recipient=GRACE, identities=[GRACE]).ensure()
+        made(recipients=[GRACE], identities=[GRACE]).ensure()
+
+
+class TestSeveralRecipients:
+    LACKING = Recipient("ada", None)
+
+    def test_each_has_a_file_and_either_finds_it_alone(self, made):
+        first = made(recipients=[ADA, GRACE]).ensure()
+        files = sorted(path.name.partition(".")[2] for path in Path(made().path).parent.iterdir() if path.suffix)
+        assert files == ["grace.yml", "yml"]
+        for recipients, identity in (([ADA, Recipient("grace", None)], ADA), ([self.LACKING, GRACE], GRACE)):
+            other = made(recipients=recipients, identities=[identity])
+            assert other.ensure() == other.expected() == other.existing() == first
+
+    def test_one_who_comes_later_gets_it_too(self, made):
+        first = made().ensure()
+        before = Path(made().path).read_bytes()
+        assert made(recipients=[ADA, GRACE]).ensure() == first
+        assert f"passphrase: {first}\n" in GRACE.decrypt(Path(made().path.replace(".yml", ".grace.yml")).read_bytes())
+        assert Path(made().path).read_bytes() == before
+
+    def test_none_is_made_for_some_of_them_only(self, made):
+        with pytest.raises(Failure, match="encrypted for ada, too") as caught:
+            made(recipients=[self.LACKING, GRACE], identities=[GRACE]).ensure()
+        assert caught.value.error == "no_passphrase" and not list(Path(made().path).parent.glob("*.yml"))
+
+
+def test_whoever_only_looks_makes_none(made, tmp_path):
+    with pytest.raises(Failure, match="called web1: .* is missing. Nothing was made") as caught:
+        made().existing()
+    assert caught.value.error == "no_passphrase" and list(tmp_path.iterdir()) == []
+    assert made().ensure() == made().existing()
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])
@@ -94,3 +125,5 @@ def test_ansible_looks_it_up(tmp_path):
     assert "not-made-yet" in shown[0]
     assert shown[1] == shown[2] != shown[0]
     assert not any("FAILED" in text for text in shown)
+    looked = subprocess.run([*command, "-e", "__borgmatic_only_looks=true", "-e", "borgmatic_escrow_directory=/nowhere"], capture_output=True, text=True)
+    assert looked.returncode and "Nothing was made" in looked.stdout + looked.stderr

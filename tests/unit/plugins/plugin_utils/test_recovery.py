@@ -119,10 +119,10 @@ class TestBundles:
     def fixture_escrow(self, tmp_path):
         """Puts bundles there."""
 
-        def put(bundle, recipient=ADA):
+        def put(bundle, recipient=ADA, label=None):
             files = EscrowFiles(str(tmp_path), bundle.host, bundle.locations[0])
             with files.locked():
-                files.write(files.path(), recipient.encrypt(bundle.render()), lambda path: None)
+                files.write(files.path(label), recipient.encrypt(bundle.render()), lambda path: None)
 
         return put
 
@@ -142,6 +142,21 @@ class TestBundles:
         with pytest.raises(Failure, match="web1_.*opens with none of the vault secrets") as caught:
             self.bundles(tmp_path, "web1", ADA)
         assert caught.value.error == "unsafe"
+
+    @pytest.mark.parametrize(("identity", "passphrase"), [(ADA, "one"), (GRACE, "one, too")])
+    def test_any_of_several_recipients_opens_its_own(self, tmp_path, escrow, identity, passphrase):
+        escrow(Bundle("web1", (FIRST,), "one"))
+        escrow(Bundle("web1", (FIRST,), "one, too"), GRACE, "grace")
+        escrow(Bundle("web1", ("/deadbeef.example",), "two"), identity)
+        assert sorted(bundle.passphrase for bundle in self.bundles(tmp_path, "web1", identity)) == [passphrase, "two"]
+        assert {bundle.passphrase for bundle in self.bundles(tmp_path, "web1")} == {"one", "two"}
+
+    def test_where_none_opens_the_sealed_one_is_named(self, tmp_path, escrow):
+        escrow(Bundle("web1", (FIRST,), "one"))
+        escrow(Bundle("web1", (FIRST,), "one"), GRACE, "grace")
+        (tmp_path / EscrowFiles(str(tmp_path), "web1", FIRST).path_beside("age")).write_bytes(b"age")
+        with pytest.raises(Failure, match=r"\.yml and .*\.grace\.yml: opens with none .*\.age can be opened by hand"):
+            self.bundles(tmp_path, "web1", Recipient("eve", VaultSecret(b"three")))
 
     def test_configurations_come_out_of_them(self):
         text = "source_directories: [/etc]\nrepositories:\n- path: /mnt/disk\n"

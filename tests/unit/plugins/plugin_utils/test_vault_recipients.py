@@ -58,6 +58,17 @@ class TestRecipientsOf:
     def test_an_unknown_one_that_is_like_none(self):
         assert refused([ADA, GRACE], "xyzzy", []).msg.endswith("Ansible was given ada, grace.")
 
+    @pytest.mark.parametrize(
+        ("secrets", "main", "others", "found"),
+        [([GRACE], "ada", ["grace"], [("ada", False), ("grace", True)]), ([ADA], "ada", ["grace"], [("ada", True), ("grace", False)]),
+         ([("default", GRACE[1])], "ada", ["grace"], [("ada", False), ("grace", False)]),
+         # nobody said who the main one is, but it is not she
+         ([GRACE], None, ["grace"], [("", False), ("grace", True)]), ([GRACE, ADA], None, ["grace"], [("grace", True)])],
+    )  # fmt: skip
+    def test_whoever_may_lack_a_secret(self, secrets, main, others, found):
+        recipients = recipients_of(secrets, main, others, may_lack=True)
+        assert [(recipient.label, recipient.secret is not None) for recipient in recipients] == found
+
     @pytest.mark.parametrize("label", ["../x", "a/b", ".x", "a;b", "a b", "-x"])
     def test_one_that_could_lead_elsewhere(self, label):
         assert refused([(label, ADA[1])], None, []).error == "invalid_argument"
@@ -75,6 +86,9 @@ class TestEncryption:
         data = Recipient(*ADA).encrypt("text")
         assert Recipient(*GRACE).decrypt(data) is None
         assert decrypted(data, [Recipient(*GRACE), Recipient(*ADA)]) == "text"
+
+    def test_without_a_secret_nobody_can(self):
+        assert Recipient("ada", None).decrypt(Recipient(*ADA).encrypt("text")) is None
 
     @pytest.mark.parametrize(
         "alter", [lambda data: b"", lambda data: b"text", lambda data: data[:-20], lambda data: data[:30], lambda data: data.replace(b"3", b"4")]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -110,8 +111,9 @@ def test_what_is_lost_or_damaged_is_told_and_comes_back(client: Machine) -> None
 
 def test_one_of_several_vault_secrets_is_enough(client: Machine, tmp_path: Path) -> None:
     (tmp_path / "grace").write_text("of grace", encoding="utf-8")
-    for_both = {"borgmatic_escrow_vault_ids": ["grace"]}
-    play("client", "--vault-id", f"grace@{tmp_path}/grace", variables=for_both).succeeded()
+    both = ["--vault-id", f"default@{os.environ['ANSIBLE_VAULT_PASSWORD_FILE']}", "--vault-id", f"grace@{tmp_path}/grace"]
+    for_both = {"borgmatic_escrow_vault_id": "default", "borgmatic_escrow_vault_ids": ["grace"]}
+    play("client", *both, variables=for_both, environment=NO_VAULT).succeeded()
     hers = sorted(ESCROW.glob("*.grace.yml"))
     before = fingerprint()
     assert len(hers) * 2 == len(bundles())
@@ -121,14 +123,14 @@ def test_one_of_several_vault_secrets_is_enough(client: Machine, tmp_path: Path)
         for environment in (alone, None):
             run = play("verify_escrow", variables=for_both, environment=environment).succeeded()
             assert set(run.changes.values()) == {0} and "its recovery bundles are left as they are" in " ".join(run.said.split()), run.said
-        wanted = {**for_both, "fleetbackup_host": "client1", "fleetbackup_repository": "too", "fleetbackup_paths": ["/srv/data"],
-                  "fleetbackup_destination": "/root/restored"}
+        wanted = {**for_both, "fleetbackup_host": "client1", "fleetbackup_repository": "too",
+                  "fleetbackup_paths": ["/srv/data"], "fleetbackup_destination": "/root/restored"}
         play("restore", variables=wanted, environment=alone).succeeded()
         assert client.manifest("/root/restored/srv/data") == client.manifest("/srv/data")
         assert play("client", variables=for_both, environment=alone).failed == {"client1", "client2"}
         assert fingerprint() == before
         hers[0].write_bytes(b"damaged")
-        run = play("verify_escrow", "--vault-id", f"grace@{tmp_path}/grace", variables=for_both)
+        run = play("verify_escrow", *both, variables=for_both, environment=NO_VAULT)
         assert run.failed == {"client1"} and hers[0].name in run.messages("client1"), run.said
     finally:
         client.output("rm -rf /root/restored")

@@ -8,6 +8,8 @@ Every canary begins with one random mark and ends with another, the same for all
 each and signs in between that every format escapes otherwise. So few needles find them all: whole, cut short to twelve
 characters at either end, quoted, URL-encoded or escaped as JSON, YAML, Python or shell do it (none of these touch letters
 and digits), in hexadecimal, or anywhere within something encoded as Base64.
+
+Keys are secrets that no canary can be part of. They are found by how each of their kind begins, in the same forms.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from typing import Callable, Iterator, NamedTuple, Optional
 
 MARK_LENGTH = 12
 NUMBER_LENGTH = 4
+#: How the Base64 of each key of Borg begins, exported or in a repository: its MessagePack names the algorithm first.
+BORG_KEY = "hqlhbGdvcml0aG2m"
+#: The same of a private key in OpenSSH's own format.
+SSH_KEY = "b3BlbnNzaC1rZXktdjEA"
 #: What each format escapes in its own way; no canary could be a word of anything.
 SIGNS = " \"'\\$%\u00e9#: &<"
 
@@ -75,6 +81,7 @@ class Canaries:
                 *((mark.encode(), self._after) for mark in (self.head, self.digits)),
                 (self.tail.encode(), self._before),
                 *((form, _nobody) for mark in (self.head, self.tail, self.digits) for form in _encoded(mark)),
+                *((form, _nobody) for mark in (BORG_KEY, SSH_KEY) for form in (mark.encode(), *_encoded(mark))),
             ]
         return self._cached_needles
 
@@ -101,6 +108,8 @@ KINDS: dict[str, Callable[[str], object]] = {
     "url": lambda text: urllib.parse.quote(text, safe=""),
     "prefix": lambda text: text[:MARK_LENGTH],
     "suffix": lambda text: text[-MARK_LENGTH:],
+    "borgkey": lambda _text: f"BORG_KEY {'0' * 64}\n{BORG_KEY}c2hhMjU2pGRhdGHaAA==\n",
+    "sshkey": lambda _text: f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SSH_KEY}AAAABG5vbmU=\n",
 }
 
 

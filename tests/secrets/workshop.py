@@ -87,7 +87,7 @@ ssh_command: ssh -o ProxyCommand="proxy SECRET"
 class Workshop:
     """All that the cases find there.
 
-    :ivar meant: patterns of the files that may hold secrets: the passphrases that passcommands print, configurations.
+    :ivar meant: patterns of the files that may hold secrets: the passphrases that passcommands print, configurations, keys.
     :ivar stalled: exists once a program stalls.
     """
 
@@ -101,7 +101,12 @@ class Workshop:
         self.meant = [str(work / "passphrase"), str(work / "wrong-passphrase"), str(work / "etc" / "*.yaml"), "/etc/borgmatic.d/canary-*.yaml",
                       str(work / "etc" / "*.yaml.passphrase"), str(work / "keys" / "*"), str(work / VAULT_PASSWORD),
                       str(Path.home() / "fleetbackup-restored" / "*" / "etc" / "borgmatic.d" / "canary-*.yaml"),
-                      str(work / "quickstart" / "passphrase"), str(work / "quickstart" / "borgmatic.yaml")]
+                      str(work / "quickstart" / "passphrase"), str(work / "quickstart" / "borgmatic.yaml"), *self._meant_keys()]
+
+    def _meant_keys(self) -> list[str]:
+        """Where Borg and ssh have their keys."""
+        return [str(self._work / "*" / "config"), "/srv/borg/*/config", str(self._work / "exported*"), "*/.config/borg/keys/*",
+                str(Path.home() / ".ssh" / "fleetbackup_*_ed25519"), str(Path.home() / ".ssh" / "fleetbackup_ed25519*")]
 
     def __enter__(self) -> Workshop:
         for name in ("bin", "etc", "keys", "source", "repositories", "quickstart"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from functools import partial
 from typing import Iterator, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
@@ -81,7 +82,7 @@ class GeneratedPassphrase:
                 self._check_recipients()
                 found = secrets.token_urlsafe(_STRENGTH)
             for path, recipient in self._missing():
-                self._files.write(path, recipient.encrypt(self._text(found)), lambda written, reader=recipient: self._validate(written, reader))
+                self._files.write(path, recipient.encrypt(self._text(found)), partial(self._validate, recipient))
         return found
 
     def _places(self) -> Iterator[tuple[str, Recipient]]:
@@ -116,7 +117,7 @@ class GeneratedPassphrase:
                 " vault secret Ansible was not given. Give it by --vault-id NAME@FILE.",
             )
 
-    def _validate(self, path: str, recipient: Recipient) -> None:
+    def _validate(self, recipient: Recipient, path: str) -> None:
         written = self._files.read(path)
         if written is None or re.search(_LINE, recipient.decrypt(written.data) or "", re.MULTILINE) is None:
             raise Failure("integrity", f"{path} does not read as it was written. Nothing was replaced; see to that disk.")

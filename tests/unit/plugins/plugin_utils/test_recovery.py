@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible.parsing.vault import VaultSecret
 
+from ansible_collections.fleetbackup.borg.plugins.lookup import escrowed_passphrase
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory, EscrowFiles
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _recovery as recovery
@@ -150,6 +151,16 @@ class TestBundles:
         escrow(Bundle("web1", ("/deadbeef.example",), "two"), identity)
         assert sorted(bundle.passphrase for bundle in self.bundles(tmp_path, "web1", identity)) == [passphrase, "two"]
         assert {bundle.passphrase for bundle in self.bundles(tmp_path, "web1")} == {"one", "two"}
+
+    @pytest.mark.parametrize("identity", [ADA, GRACE])
+    def test_so_does_the_lookup_of_a_passphrase(self, tmp_path, escrow, identity):
+        bundle = Bundle("web1", (FIRST,), "one", other_passphrases=("two",))
+        escrow(bundle)
+        escrow(bundle, GRACE, "grace")
+        escrow(bundle._replace(locations=("/mnt/disk",), passphrase="three"))
+        files = EscrowFiles(str(tmp_path), "web1", FIRST)
+        assert escrowed_passphrase._passphrases(files, str(tmp_path), "web1", [identity]) == ["one", "two"]
+        assert escrowed_passphrase._passphrases(EscrowFiles(str(tmp_path), "web2", FIRST), str(tmp_path), "web2", [identity]) == []
 
     def test_where_none_opens_the_sealed_one_is_named(self, tmp_path, escrow):
         escrow(Bundle("web1", (FIRST,), "one"))

@@ -67,7 +67,7 @@ def client() -> Machine:
 @pytest.fixture(scope="module")
 def rotation(client: Machine) -> Run:
     """The first one, which waits for what is under way."""
-    client.hold_lock(OLD, LOCATIONS[0], seconds=10)
+    client.hold_lock(OLD, LOCATIONS[0], seconds=45)
     return rotate(NEW).succeeded()
 
 

@@ -312,7 +312,7 @@ def _result(
         "path": escrow.paths[0],
         "paths": escrow.paths,
         "recipients": escrow.labels,
-        "skipped": escrow.skipped,
+        "left_alone": escrow.left_alone,
         "repository_id": None if key is None else key.id,
         "digest": None if key is None else key.digest,
         "previous_digest": None if previous is None else previous.digest,

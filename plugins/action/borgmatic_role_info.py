@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
             done[place:] = ["escrow", *done[place:]] if keeper.is_done(answer) else []
         answer["escrowed"] = [record._asdict() for record in keeper.records]
         answer["unescrowed"] = keeper.unescrowed
-        answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted, *keeper.skipped]
+        answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted, *keeper.left_alone]
         if answer["ssh"] is not None:
             facts = variables.get("ansible_facts", {})
             answer.update(fleet.published(task["configs"], task.get("destinations", []), answer["ssh"], facts, name, user))
@@ -112,9 +112,9 @@ class Keeper:
         self._escrows = {record.location: escrow.escrow_of(self._request(record), loader) for record in self.records}
 
     @property
-    def skipped(self) -> list[str]:
+    def left_alone(self) -> list[str]:
         """Which bundles nobody looks at, for want of their secrets."""
-        labels = dict.fromkeys(label for kept in self._escrows.values() for label in kept.skipped)
+        labels = dict.fromkeys(label for kept in self._escrows.values() for label in kept.left_alone)
         return [f"Ansible was not given the vault secret of {label}: its recovery bundles are left as they are." for label in labels]
 
     def _reason(self, loader: Any, on_client: bool) -> str:

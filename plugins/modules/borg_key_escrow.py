@@ -66,7 +66,7 @@ options:
     description:
       - What to do where Ansible was not given the vault secret of O(vault_id), or of one of O(vault_ids).
       - V(skip) leaves the file of that one as it is, neither compared nor written, provided that there is the secret of another one,
-        under whatever name. It is for those who have lost one, and for whoever only looks. RV(skipped) tells whose file that is.
+        under whatever name. It is for those who have lost one, and for whoever only looks. RV(left_alone) tells whose file that is.
     type: str
     choices: [fail, skip]
     default: fail
@@ -238,7 +238,7 @@ recipients:
   type: list
   elements: str
   sample: [default]
-skipped:
+left_alone:
   description: The vault identities whose files were left alone, see O(on_missing_secret). Predicted in check mode.
   returned: success
   type: list

@@ -55,7 +55,7 @@ class Escrow:
     :param identities: all vault identities there are, to read what was encrypted for another one.
     :param others: for whom there are sealed copies, too.
     :param may_lack: whether files that none of the identities opens are left alone, where another one can be opened.
-    :ivar skipped: whose files were left alone.
+    :ivar left_alone: whose files were left alone.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Escrow:
         self._identities = identities
         self._others = others
         self._may_lack = may_lack
-        self.skipped: list[str] = []
+        self.left_alone: list[str] = []
         self.copies, self.sealed = self._read()
 
     @property
@@ -248,9 +248,9 @@ class Escrow:
         paths = [self._files.path(label) for label in labels]
         found = {recipient.label: self._read_one(path, recipient) for path, recipient in zip(paths, self._recipients)}
         copies = [copy for copy in found.values() if copy is not None]
-        self.skipped = [label or "the main one" for label, copy in found.items() if copy is None]
+        self.left_alone = [label or "the main one" for label, copy in found.items() if copy is None]
         if not copies:
-            raise _unopened(paths[0]) if any(self._files.read(path) for path in paths) else _unencrypted(self.skipped)
+            raise _unopened(paths[0]) if any(self._files.read(path) for path in paths) else _unencrypted(self.left_alone)
         beside = [(self._files.path_beside(others.tool.name), others) for others in self._others]
         return copies, [SealedCopy(path, others, self._files.read(path)) for path, others in beside]
 

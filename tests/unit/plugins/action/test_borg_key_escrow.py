@@ -365,11 +365,11 @@ class TestMissingSecrets:
         before = target.files()
         failed(target.run(**self.NAMED), "invalid_argument")
         result = target.run(on_missing_secret="skip", **self.NAMED)
-        assert not result["changed"] and result["digest"] == KEY.digest and len(result["skipped"]) == len(result["paths"]) == 1
+        assert not result["changed"] and result["digest"] == KEY.digest and len(result["left_alone"]) == len(result["paths"]) == 1
         assert target.files() == before
 
     def test_nobody_is_left_out_unasked(self, target):
-        assert target.run(on_missing_secret="skip", **self.NAMED)["skipped"] == []
+        assert target.run(on_missing_secret="skip", **self.NAMED)["left_alone"] == []
 
     def test_a_damaged_one_is_not_overlooked(self, target):
         Path(target.run(**self.NAMED)["paths"][1]).write_bytes(b"damaged")

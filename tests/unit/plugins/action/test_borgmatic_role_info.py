@@ -171,8 +171,8 @@ class TestKeeper:
 
     def test_whose_secret_is_missing_is_told_where_one_is_enough(self, keeper):
         both = {"vault_id": "default", "vault_ids": ["grace"]}
-        assert keeper(self.LOCAL, self.REMOTE, others=[("grace", VaultSecret(b"two"))], **both).skipped == []
-        (told,) = keeper(self.LOCAL, self.REMOTE, on_missing_secret="skip", **both).skipped
+        assert keeper(self.LOCAL, self.REMOTE, others=[("grace", VaultSecret(b"two"))], **both).left_alone == []
+        (told,) = keeper(self.LOCAL, self.REMOTE, on_missing_secret="skip", **both).left_alone
         assert "not given the vault secret of grace" in told
         with pytest.raises(Failure, match="no vault secret named 'grace'"):
             keeper(self.LOCAL, **both)

@@ -154,7 +154,7 @@ class TestMissingSecrets:
         given = identity if label is None else identity._replace(label=label)
         recipients = [given if one.label == given.label else one for one in self.NAMES]
         escrow = alone(recipients, given)
-        assert escrow.keys == [KEY] and escrow.skipped == [skipped] and not escrow.difference(FULL).changed
+        assert escrow.keys == [KEY] and escrow.left_alone == [skipped] and not escrow.difference(FULL).changed
         assert [Path(path).name for path in escrow.paths] == [Path(opened(ADA, GRACE).paths[identity is GRACE]).name]
         assert escrow.labels == [identity.label]
         put(escrow, FULL._replace(host="web2"))
@@ -164,7 +164,7 @@ class TestMissingSecrets:
     def test_a_main_one_whom_nobody_named(self, opened, alone):
         put(opened(ADA, GRACE), FULL)
         escrow = alone([Recipient("", None), GRACE], GRACE)
-        assert escrow.labels == ["grace"] and escrow.skipped == ["the main one"]
+        assert escrow.labels == ["grace"] and escrow.left_alone == ["the main one"]
 
     def test_where_all_were_given_a_damaged_one_is_told(self, opened):
         put(opened(ADA, GRACE), FULL)

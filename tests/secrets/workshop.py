@@ -105,8 +105,9 @@ class Workshop:
 
     def _meant_keys(self) -> list[str]:
         """Where Borg and ssh have their keys."""
-        return [str(self._work / "*" / "config"), "/srv/borg/*/config", str(self._work / "exported*"), "*/.config/borg/keys/*",
-                str(Path.home() / ".ssh" / "fleetbackup_*_ed25519"), str(Path.home() / ".ssh" / "fleetbackup_ed25519*")]
+        return [str(self._work / "repositories" / "*" / "config"), str(self._work / "quickstart" / "*" / "config"), "/srv/borg/*/config",
+                "*/.config/borg/keys/*", str(self._work / "exported"), str(self._work / "ssh" / "new"),
+                str(Path.home() / ".ssh" / "fleetbackup_*ed25519*")]
 
     def __enter__(self) -> Workshop:
         for name in ("bin", "etc", "keys", "source", "repositories", "quickstart"):

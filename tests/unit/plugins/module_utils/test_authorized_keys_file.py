@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import threading
+import time
 
 import pytest
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _authorized_keys_file
+from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile, exclusively
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
@@ -100,3 +103,81 @@ def test_root_writes_as_the_account(account):
         assert (status.st_uid, status.st_gid, os.geteuid(), os.getegid()) == (54321, 54321, 0, account.gid)
         os.chown(keys(other).path, 12345, 12345)
         assert differing(keys(other)) == ["owner", "group"]
+        os.chown(keys(other).path, 54321, 54321)
+        os.chown(f"{home}/.ssh", 12345, 12345)
+        assert differing(keys(other)) == ["owner", "group"]
+        keys(other).write("y\n")
+        status = os.stat(f"{home}/.ssh")
+        assert (status.st_uid, status.st_gid, mode(f"{home}/.ssh")) == (54321, 54321, 0o700)
+        # what sshd, as the account, cannot read
+        os.chown(keys(other).path, 0, 0)
+        assert differing(keys(other)) == ["owner", "group"]
+        os.chmod(keys(other).path, 0o644)
+        assert differing(keys(other)) == []
+
+
+@pytest.mark.parametrize(("name", "before", "after"), [("", 0o770, 0o750), ("", 0o707, 0o705), (".ssh", 0o770, 0o750), (".ssh", 0o777, 0o755)])
+def test_a_directory_that_others_may_write_is_repaired(account, tmp_path, name, before, after):
+    keys(account).write("x\n")
+    os.chmod(tmp_path / name, before)
+    file = keys(account)
+    assert differing(file) == ["mode"]
+    file.write("x\n")
+    assert (mode(tmp_path / name), differing(keys(account)), keys(account).text) == (after, [], "x\n")
+
+
+def test_all_directories_up_to_the_home(account, tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    for directory in (tmp_path, tmp_path / "a", tmp_path / "a/b"):
+        directory.chmod(0o775)
+    file = KeysFile(f"{tmp_path}/a/b/keys", account)
+    assert differing(file) == ["mode"] * 3
+    file.write("x\n")
+    assert {mode(directory) for directory in (tmp_path, tmp_path / "a", tmp_path / "a/b")} == {0o755}
+
+
+def test_directories_outside_of_the_home_stay(account, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "homes").mkdir()
+    (tmp_path / "homes").chmod(0o775)
+    file = KeysFile(f"{tmp_path}/homes/keys", account._replace(home=f"{tmp_path}/home"))
+    assert differing(file) == []
+    file.write("x\n")
+    assert mode(tmp_path / "homes") == 0o775
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_home_of_somebody_else_stays(account, tmp_path):
+    (tmp_path / ".ssh").mkdir(mode=0o755)
+    os.chown(tmp_path / ".ssh", 54321, 54321)
+    tmp_path.chmod(0o775)
+    assert differing(keys(account._replace(uid=54321, gid=54321))) == []
+
+
+def test_two_runs_at_once_lose_nobody(account):
+    def add(line):
+        with exclusively(keys(account).path, account):
+            file = keys(account)
+            time.sleep(0.1)
+            file.write(file.text + line)
+
+    runs = [threading.Thread(target=add, args=(f"{number}\n",)) for number in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert sorted(keys(account).text.split()) == ["0", "1", "2", "3"]
+
+
+def test_a_run_does_not_wait_for_ever(account, monkeypatch):
+    monkeypatch.setattr(_authorized_keys_file, "_PATIENCE", 0.1)
+    with exclusively(keys(account).path, account), pytest.raises(Failure) as caught, exclusively(keys(account).path, account):
+        pass
+    assert (caught.value.error, caught.value.retryable) == ("locked", True)
+    with exclusively(keys(account).path, account):
+        assert os.listdir(account.home) == []
+
+
+def test_where_nothing_can_be_written_nothing_is_locked(account, tmp_path):
+    with exclusively("/nowhere/at/all", account):
+        pass

@@ -26,6 +26,10 @@ _ADDRESS = r"!?[A-Za-z0-9*?.:/_%-]+\Z"
 _HOST_ID = r"[A-Za-z0-9][A-Za-z0-9.@_:-]{0,254}\Z"
 _BORG = r"(/[^\x00-\x1f\x7f]+|[A-Za-z0-9][A-Za-z0-9._+-]*)\Z"
 _UMASK = r"0?0[0-7]{2}\Z"
+#: Borg's options that say what a session may reach.
+RESTRICTIONS = ("--restrict-to-repository", "--restrict-to-path")
+#: Each of these options with its path.
+Reach = frozenset[tuple[str, str]]
 _UNITS = (("P", 10**15), ("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3))
 
 
@@ -82,6 +86,11 @@ class Access(NamedTuple):
         for path in self.paths:
             words += ["--restrict-to-path", path]
         return words
+
+    @property
+    def reach(self) -> Reach:
+        """What it lets a session reach."""
+        return frozenset((option, path) for option, paths in zip(RESTRICTIONS, (self.repositories, self.paths)) for path in paths)
 
     @property
     def options(self) -> str:

@@ -17,6 +17,12 @@ description:
     forwarding.
   - The module owns the whole file and replaces it in one step. The mode of a file that only its owner may write stays
     as it is.
+  - What would make sshd ignore the file is repaired, such as a group that may write to it, to its directory or to a home
+    of the account's own. Directories outside of the home stay as they are.
+  - Sessions of a client that loses its access are ended. Where it shared a repository with one that stays, a session
+    may be that one's, and goes on. Connections to the account over which nothing has run for 10 seconds are closed
+    then, for nobody can tell whose they are.
+  - Two runs at the same time take turns, so each finds whom the other one let in.
   - Everything is checked before anything changes.
 extends_documentation_fragment:
   - fleetbackup.borg.attributes
@@ -202,6 +208,13 @@ contested:
   type: list
   elements: str
   sample: []
+ended_sessions:
+  description: The names of those that were removed and of which a session was running, which was told to end. Predicted in
+    check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 retained:
   description: The names of those whose lines stayed because of O(retain). Predicted in check mode.
   returned: success
@@ -216,11 +229,13 @@ assumed:
   sample: false
 """
 
+from contextlib import nullcontext
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys import (
+    Access,
     Client,
     Present,
     Serving,
@@ -229,7 +244,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys 
     read,
     render,
 )
-from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile
+from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys_file import KeysFile, exclusively
 from ansible_collections.fleetbackup.borg.plugins.module_utils._claims import (
     repository_problem,
     settle_keys,
@@ -238,6 +253,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._difference impor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._launch import Account
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
+from ansible_collections.fleetbackup.borg.plugins.module_utils._sessions import Sessions, of_removed
 
 
 def main() -> None:
@@ -283,14 +299,20 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if not path.startswith("/"):
         raise Failure("invalid_argument", f"path: {path!r} is no absolute path; for example /etc/ssh/keys/borg.")
     wanted = _wanted(parameters, account, module.check_mode)
+    with nullcontext() if module.check_mode else exclusively(path, account):
+        return _bring_about(module, KeysFile(path, account), account, wanted)
+
+
+def _bring_about(module: AnsibleModule, file: KeysFile, account: Account, wanted: list[Client]) -> dict[str, Any]:
+    """Nobody else changes the file meanwhile."""
+    parameters = module.params
     pending = {client.name for client in wanted if not client.keys}
-    file = KeysFile(path, account)
     missing = _missing(account, file)
     if missing is not None and not module.check_mode:
         raise missing
     present = read(file.text, wanted)
     if present.foreign and not parameters["exclusive"]:
-        raise _foreign(path, present)
+        raise _foreign(file.path, present)
     served, contested = _settled(module, wanted, present)
     given = {client.name for client in served}
     retained = sorted({*parameters["retain"], *pending} - given & {*present.lines})
@@ -301,19 +323,33 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     changes = _compare(served, present, retained, difference)
     _assume(pending, present, difference, changes)
     if text != file.text and not difference.changed:
-        difference.add(f"{path}: layout", "other lines or another order", "as this module writes it")
+        difference.add(f"{file.path}: layout", "other lines or another order", "as this module writes it")
     if difference.changed and not module.check_mode:
         file.write(text)
+    staying = [*(client.access for client in served), *(present.clients[name].access for name in retained)]
+    sessions = _sessions(account, present, changes["removed"], staying)
+    if not module.check_mode:
+        for process in sessions.processes:
+            process.end()
     return {
         "changed": difference.changed or missing is not None,
         "assumed": missing is not None or bool(pending),
         "diff": difference.as_diff(),
-        "path": path,
+        "path": file.path,
         "clients": sorted({*given, *retained, *pending}),
         **changes,
         "contested": contested,
+        "ended_sessions": sessions.names,
         "retained": [name for name in retained if name not in pending],
     }
+
+
+def _sessions(account: Account, present: Present, removed: list[str], staying: list[Access]) -> Sessions:
+    """Those that go on for clients that were removed."""
+    if account.uid is None:
+        return Sessions([], [])
+    reaches = {name: present.clients[name].access.reach for name in removed if name in present.clients}
+    return of_removed(account.name, account.uid, reaches, [access.reach for access in staying])
 
 
 def _settled(module: AnsibleModule, wanted: list[Client], present: Present) -> tuple[list[Client], list[str]]:

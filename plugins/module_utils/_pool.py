@@ -48,10 +48,11 @@ class Pooled(NamedTuple):
         except (FileNotFoundError, ValueError, AttributeError):
             return False
 
-    def set_free_space(self, borg: str, size: int) -> bool:
+    def set_free_space(self, borg: str, size: int, host_id: Optional[str] = None) -> bool:
         """Set it, as the owner; tell whether it was not locked.
 
         :param borg: the program.
+        :param host_id: by which those whom this server serves know our locks; None: borg's own.
         :raises Failure: what else borg met.
         """
         # with a size of 0 borg says that it is below its minimum
@@ -59,7 +60,8 @@ class Pooled(NamedTuple):
         argv = [borg, "--log-json", "--lock-wait=1", "config", *([] if size else ["--delete"]), self.path, *words]
         if self.uid != os.geteuid():
             argv[:0] = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        done = _process.run(argv, environment=self._environment(), timeout=_TIMEOUT, cwd="/")
+        environment = {**self._environment(), **({} if host_id is None else {"BORG_HOST_ID": host_id})}
+        done = _process.run(argv, environment=environment, timeout=_TIMEOUT, cwd="/")
         if done.rc == 0:
             return True
         from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import Log

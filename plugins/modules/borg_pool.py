@@ -44,6 +44,11 @@ options:
         such as V(2G); at least 10M, or 0 for nothing. On a disk with less than that borg stores nothing more, but can
         still delete and compact. By default each stays as it is.
     type: str
+  host_id:
+    description:
+      - The server's C(BORG_HOST_ID), as O(fleetbackup.borg.borg_authorized_keys#module:host_id) has it. With another one
+        nobody whom this server serves would know that a lock is stale which a run that was killed left behind.
+    type: str
   executable:
     description:
       - Borg on the server, a name or a path.
@@ -66,6 +71,7 @@ EXAMPLES = r"""
     directory: /srv/borg
     owner: borg
     additional_free_space: 2G
+    host_id: backup1.example.org@1
 """
 
 RETURN = r"""
@@ -113,6 +119,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils._authorized_keys import Serving
 from ansible_collections.fleetbackup.borg.plugins.module_utils._difference import Difference
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._module import run_module
@@ -133,6 +140,7 @@ def main() -> None:
             "group": {"type": "str"},
             "mode": {"type": "raw", "default": "0700"},
             "additional_free_space": {"type": "str"},
+            "host_id": {"type": "str"},
             "executable": {"type": "str", "default": "borg"},
         },
     )
@@ -143,6 +151,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     parameters = module.params
     directory = _checked(parameters["directory"])
     mode = _mode(parameters["mode"])
+    serving = Serving(host_id=parameters["host_id"])
+    serving.check()
     space = None if parameters[_SPACE] is None else parse_setting(parameters[_SPACE], _SPACE)
     found = repositories(directory) if os.path.isdir(directory) else []
     behind = [repository for repository in found if space is not None and repository.additional_free_space != space]
@@ -158,7 +168,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if difference.changed and not module.check_mode:
         _provide(directory, ownership)
     if outdated and space is not None and program is not None and not module.check_mode:
-        busy += [repository for repository in outdated if not repository.set_free_space(program, space)]
+        busy += [repository for repository in outdated if not repository.set_free_space(program, space, serving.host_id)]
     for repository in outdated:
         if repository not in busy:
             difference.add(f"{repository.path}: {_SPACE}", repository.additional_free_space, space)

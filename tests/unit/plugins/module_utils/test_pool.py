@@ -117,6 +117,13 @@ def test_the_owner_sets_it(monkeypatch, size, words):
     assert how["cwd"] == "/"
 
 
+@pytest.mark.parametrize(("host_id", "expected"), [("backup1@1", "backup1@1"), (None, None)])
+def test_the_lock_is_signed_as_those_of_clients_are(monkeypatch, host_id, expected):
+    calls = answers(monkeypatch)
+    Pooled("/p", ID, os.geteuid(), os.getegid(), 0).set_free_space("/usr/bin/borg", 10**7, host_id)
+    assert calls[0][1]["environment"].get("BORG_HOST_ID") == expected
+
+
 def test_nobody_else_is_needed_for_ones_own(monkeypatch):
     calls = answers(monkeypatch)
     assert Pooled("/p", ID, os.geteuid(), os.getegid(), 0).set_free_space("/usr/bin/borg", 10**7)

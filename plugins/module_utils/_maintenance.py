@@ -199,9 +199,11 @@ def carry_out(borg: Borg, rules: Rules, planned: Plan, file: InventoryFile) -> i
         file.write(planned.present._replace(removing=tuple(dict.fromkeys([*pending, *removed]))))
         for wanted, selection in zip(rules.retentions, planned.selections):
             if selection.pruned:
-                retention.prune(borg, wanted, selection)
+                retention.prune(borg, wanted, selection, exactly=True)
         known = [compaction.Known(archive.name, archive.id) for archive in planned.present.archives]
-        archives = compaction.inventory(borg, known, [each for each in known if each.id in removed])
+        there = {archive.id for archive in compaction.inventory(borg, known, [each for each in known if each.id in removed])}
+        # what came meanwhile has passed no gate: to the next run it is new
+        archives = tuple(archive for archive in archives if archive.id in there)
         freed, _more = compaction.compact(borg, None)
     file.write(planned.present._replace(archives=archives))
     return freed

@@ -105,15 +105,25 @@ def predict(borg: Borg, retention: Retention) -> Selection:
     return selection
 
 
-def prune(borg: Borg, retention: Retention, predicted: Selection) -> Selection:
+def prune(borg: Borg, retention: Retention, predicted: Selection, *, exactly: bool = False) -> Selection:
     """Let borg prune, if it means to prune what was predicted; what it said it did.
 
+    :param exactly: whether nothing else may go than what was predicted first, for somebody has judged that.
     :raises Failure: ``unsafe``, ``locked`` …
     """
     meant = _verdicts(_run(borg, retention, "--dry-run"))
     if meant != _as_verdicts(predicted):
+        judged = {archive.id for archive in predicted.pruned}
         # an archive may have come, or have left the interval, since then
         predicted = predict(borg, retention)
+        beyond = [archive.name for archive in predicted.pruned if archive.id not in judged]
+        if exactly and beyond:
+            raise Failure(
+                "unsafe",
+                f"{borg.repository}: since it was looked at, others changed the repository, and the policy would now drop {', '.join(beyond[:5])}, too."
+                " Nothing was pruned. Try again: what came meanwhile is judged first.",
+                retryable=True,
+            )
     if meant != _as_verdicts(predicted):
         raise Failure(
             "unsafe",

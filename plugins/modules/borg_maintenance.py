@@ -107,6 +107,11 @@ options:
       - The digest of the repository's key, as M(fleetbackup.borg.borg_key_escrow) returns it. Another key is C(error=drift).
       - Without it the key is not compared.
     type: str
+  key:
+    description:
+      - The repository's key as Borg exports it, for the modes C(keyfile) and C(keyfile-blake2), where it stands on the client alone.
+        It is held in memory as long as this runs. Excludes O(key_file).
+    type: str
   accept_missing:
     description:
       - The names of archives that may be gone.
@@ -121,6 +126,8 @@ options:
     default: []
 notes:
   - While it works, it says so every 20 seconds.
+  - Runs for the same inventory take turns, and each judges what it then carries out. What others add meanwhile is not in the inventory
+    afterwards, so the next run judges it.
   - The archives are listed without a lock, and so is what is refused; only where there is something to prune or to reclaim, the lock
     is needed.
 seealso:
@@ -222,6 +229,7 @@ assumed:
   sample: false
 """
 
+from contextlib import nullcontext
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -231,6 +239,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._archive_inventor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._held_key import held_key
 from ansible_collections.fleetbackup.borg.plugins.module_utils._retention import RULES
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
@@ -250,6 +259,7 @@ def main() -> None:
             "keep_within": {"type": "str", "default": "7d"},
             "most_deletions": {"type": "str", "default": "50%"},
             "key_digest": {"type": "str", "no_log": False},
+            "key": {"type": "str", "no_log": True},
             "accept_missing": {"type": "list", "elements": "str", "default": []},
             "accept_backdated": {"type": "list", "elements": "str", "default": []},
         },
@@ -271,23 +281,16 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     borg = borg_from(parameters)
     try:
         rules.check(borg)
-        planned = maintenance.plan(borg, rules, file.read())
+        with held_key(borg, parameters["key"]) as keyed, nullcontext() if module.check_mode else file.locked():
+            planned = maintenance.plan(keyed, rules, file.read())
+            freed = maintenance.carry_out(keyed, rules, planned, file) if planned.changes and not module.check_mode else 0
     except Failure as failure:
         if not module.check_mode or not _may_be_missing(borg, failure):
             raise
         return {"changed": True, **dict.fromkeys(_PREDICTED), "freed_bytes": None, "assumed": True, "diff": {"before": "", "after": ""}}
     for match in planned.idle(rules):
         module.warn(f"{borg.repository}: no archive matches {match!r}, so this policy keeps and prunes nothing. See how the archives are called.")
-    if module.check_mode:
-        return _result(planned, None)
-    freed = 0
-    if planned.changes:
-        with file.locked():
-            before = file.read()
-            if before != planned.before:  # a client that shares the repository came first
-                planned = maintenance.plan(borg, rules, before)
-            freed = maintenance.carry_out(borg, rules, planned, file)
-    return _result(planned, freed)
+    return _result(planned, None if module.check_mode else freed)
 
 
 #: What check mode cannot tell where it cannot look.

@@ -52,10 +52,15 @@ class World:
         ordered = tuple(sorted(self.archives, key=lambda each: each.time))
         return Description(self.id, "repokey", "x", NOW, ordered)
 
-    def prune(self, _borg, wanted, selection):
+    def prune(self, _borg, wanted, selection, *, exactly):
+        assert exactly
         self.done.append("prune")
         self.archives = [each for each in self.archives if each not in selection.pruned]
         return selection
+
+    def afresh(self):
+        self.done = []
+        return self
 
     def compact(self, _borg, _threshold):
         self.done.append("compact")
@@ -153,7 +158,7 @@ def test_killed_anywhere_the_next_run_goes_on(world, tmp_path, monkeypatch, at):
     file = InventoryFile(str(tmp_path / "x.json"))
     file.write(before())
 
-    def die(*_arguments):
+    def die(*_arguments, **_options):
         raise KeyboardInterrupt
 
     wanted = rules("20")
@@ -172,7 +177,7 @@ def test_what_goes_beyond_the_plan_is_not_made_final(world, tmp_path, monkeypatc
     """A client may hide archives, or poison the policy, in the very moment."""
     file = InventoryFile(str(tmp_path / "x.json"))
 
-    def prune(_borg, _wanted, selection):
+    def prune(_borg, _wanted, selection, **_options):
         world.archives = [each for each in world.archives if each not in selection.pruned and each != DAYS[-1]]
 
     monkeypatch.setattr(_retention, "prune", prune)
@@ -185,10 +190,39 @@ def test_what_goes_beyond_the_plan_is_not_made_final(world, tmp_path, monkeypatc
     assert refused(world, file.read(), rules("20")).details == {"missing_archives": [DAYS[-1].name]}
 
 
+@pytest.mark.parametrize("age", [5.5, 0.001])
+def test_what_comes_meanwhile_is_judged_by_the_next_run(world, tmp_path, monkeypatch, age):
+    """It has passed no gate, so it may be backdated; and what is new then must not be known."""
+    file, late = InventoryFile(str(tmp_path / "x.json")), archive(age, number=5)
+    ordinary = world.prune
+
+    def prune(*arguments, **options):
+        world.archives.append(late)
+        return ordinary(*arguments, **options)
+
+    monkeypatch.setattr(_retention, "prune", prune)
+    planned = plan(REMOTE, rules("20"), before())
+    carry_out(REMOTE, rules("20"), planned, file)
+    assert late in world.archives and file.read().archives == planned.left
+    if age > 1:
+        assert refused(world.afresh(), file.read()).details == {"backdated_archives": [late.name]}
+    else:
+        assert plan(REMOTE, rules("20"), file.read()).new == [late]
+
+
+def test_what_the_policy_keeps_after_all_stays_known(world, tmp_path, monkeypatch):
+    """An archive may have come that makes it keep one more."""
+    file = InventoryFile(str(tmp_path / "x.json"))
+    monkeypatch.setattr(_retention, "prune", lambda _borg, _wanted, selection, **_options: world.archives.remove(selection.pruned[0]))
+    planned = plan(REMOTE, rules("20"), before())
+    carry_out(REMOTE, rules("20"), planned, file)
+    assert file.read().archives == tuple(world.archives) and len(world.archives) == len(DAYS) - 1
+
+
 def test_without_the_gate_of_compacting_that_would_be_made_final(world, tmp_path, monkeypatch):
     """The test above would notice."""
     monkeypatch.setattr(_compaction, "_check_known", lambda *_arguments: None)
-    monkeypatch.setattr(_retention, "prune", lambda *_arguments: world.archives.remove(DAYS[-1]))
+    monkeypatch.setattr(_retention, "prune", lambda *_arguments, **_options: world.archives.remove(DAYS[-1]))
     carry_out(REMOTE, rules("20"), plan(REMOTE, rules("20"), before()), InventoryFile(str(tmp_path / "x.json")))
     assert "compact" in world.done
 

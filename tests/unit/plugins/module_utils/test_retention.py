@@ -310,6 +310,20 @@ def test_an_archive_that_came_meanwhile_is_judged_too(told):
     assert len(told.asked) == 2
 
 
+def test_where_somebody_judged_the_prediction_nothing_else_goes(told):
+    old, _new = told.archives
+    with pytest.raises(Failure, match="Nothing was pruned") as caught:
+        _retention.prune(told.borg, told.retention, Selection([], [(old, "daily #1")]), exactly=True)
+    assert (caught.value.error, caught.value.retryable) == ("unsafe", True) and old.name in caught.value.msg
+    assert len(told.asked) == 1
+
+
+def test_what_was_judged_goes_though_something_came_meanwhile(told):
+    old, _new = told.archives
+    assert _retention.prune(told.borg, told.retention, Selection([old], []), exactly=True) == told.predicted
+    assert len(told.asked) == 2
+
+
 def test_what_somebody_else_pruned_meanwhile_is_not_pruned_again(told, repository):
     _old, new = told.archives
     dry = told.answers[True]

@@ -29,6 +29,7 @@ class FilterModule:
             "borgmatic_bundle": _telling(bundle),
             "borgmatic_connected": _telling(fleet.connected),
             "borgmatic_destinations": _telling(destinations),
+            "borgmatic_distrusted": _telling(maintenance.distrusted),
             "borgmatic_documents": _telling(documents),
             "borgmatic_fact_needs": _telling(fleet.fact_needs),
             "borgmatic_files": _telling(files),

@@ -16,6 +16,10 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
 
+#: What the controller calls itself.
+_CONTROLLER = ("localhost", "127.0.0.1", "::1")
+#: Names of connections that go the same way.
+_BY_SSH = ("ssh", "smart", "paramiko", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
 #: borgmatic's own. Source: borgmatic/borg/create.py and config/schema.yaml, 1.7.7 to 2.1.10.
 _NAME_FORMAT = "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"
 #: What differs from archive to archive. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10.
@@ -49,6 +53,39 @@ def maintained(configs: Sequence[Mapping[str, Any]], name: str, user: str) -> li
             )
             repository["retentions"] += _retentions(entry, record, name, user)
     return list(found.values())
+
+
+def distrusted(
+    host: str, clients: Sequence[str], servers: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Why a machine can't be trusted with the maintenance; empty: nothing is known against it.
+
+    Who has a client or the server in his hands would have the key that may delete, and what tells that something was deleted.
+
+    :param host: its name in the inventory, or localhost.
+    :param clients: the names of the clients.
+    :param servers: those of the backup servers.
+    :param host_variables: the variables of every host of the inventory.
+    """
+    machine = _machine(host, host_variables)
+    for names, role in ((servers, "a backup server"), (clients, "a client")):
+        for name in names:
+            if name == host:
+                return f"{host} is {role} itself"
+            if _machine(name, host_variables) == machine:
+                return f"{host} is the same machine as {name}, which is {role}"
+    return ""
+
+
+def _machine(name: str, host_variables: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, str]:
+    """What two names of one machine have in common: how Ansible gets there."""
+    variables: Mapping[str, Any] = host_variables[name] if name in host_variables else {}
+    address = str(variables.get("ansible_host") or name)
+    connection = str(variables.get("ansible_connection") or ("local" if name in _CONTROLLER else "ssh"))
+    port = str(variables.get("ansible_port") or "22")
+    if connection == "local" or (address in _CONTROLLER and port == "22"):
+        return ("local", "", "")
+    return ("ssh" if connection in _BY_SSH else connection, address, port)
 
 
 def inventory_name(address: str) -> str:

@@ -21,6 +21,7 @@ class History(NamedTuple):
     web10: list[str]
     shared1: list[str]
     shared10: list[str]
+    keyfile: list[str]
     first: Run
 
 
@@ -28,15 +29,15 @@ class History(NamedTuple):
 def history() -> History:
     """What the clients have made, as the trusted machine knows it."""
     with ThreadPoolExecutor() as both:
-        one = both.submit(lambda: (WEB1.make("web1", 5, 4, 3, 1), WEB1.make("shared", 4)))
+        one = both.submit(lambda: (WEB1.make("web1", 5, 4, 3, 1), WEB1.make("shared", 4), WEB1.make("keyfile", 5, 4, 1)))
         ten = both.submit(lambda: (WEB10.make("web10", 3, 1), WEB10.make("shared", 5, 3, 1)))
-    (web1, earlier), (web10, shared10) = one.result(), ten.result()
+    (web1, earlier, keyfile), (web10, shared10) = one.result(), ten.result()
     shared1 = earlier + WEB1.make("shared", 3, 1)
     # converge took the inventories of repositories that were empty
     VAULT.output(f"rm {INVENTORIES}/*.json")
     first = maintain().succeeded()
     assert WEB1.archives("web1") == web1
-    return History(web1, web10, shared1, shared10, first)
+    return History(web1, web10, shared1, shared10, keyfile, first)
 
 
 class Maintained(NamedTuple):

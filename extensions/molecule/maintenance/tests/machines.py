@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,12 +53,15 @@ class Client(Machine):
     def archives(self, repository: str) -> list[str]:
         return self.output(self.borg("list", "--short", self.location(repository))).splitlines()
 
-    def make(self, repository: str, *ages: float) -> list[str]:
-        """Archives that were begun so many days ago, each with something of its own in it; their names."""
+    def make(self, repository: str, *ages: float, series: str = "") -> list[str]:
+        """Archives that were begun so many days ago, each with something of its own in it; their names.
+
+        :param series: what the names begin with; empty: the client's own name.
+        """
         made, script = [], []
         for age in ages:
             time = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
-            made.append(f"{self.name}-{time:%Y-%m-%dT%H:%M:%S}")
+            made.append(f"{series or self.name}-{time:%Y-%m-%dT%H:%M:%S}")
             script.append("mkdir -p /srv/own && head --bytes 300000 /dev/urandom > /srv/own/file")
             command = ["create", f"--timestamp={time:%Y-%m-%dT%H:%M:%S}", f"{self.location(repository)}::{made[-1]}", DATA, "/srv/own"]
             script.append(self.borg(*command))
@@ -84,6 +88,11 @@ class Client(Machine):
         found = json.loads(self.host.check_output("python3 -c %s %s", MANIFEST, directory))
         assert len(found) > 10
         return found
+
+
+def escape_pattern(name: str) -> str:
+    """A pattern that matches this name alone."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 SERVER, VAULT = Machine("backup1"), Machine("vault")

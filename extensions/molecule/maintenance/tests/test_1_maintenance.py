@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import History, Maintained
-from controller import module
-from machines import INVENTORIES, VAULT, WEB1, WEB10, known
+from controller import module, play
+from machines import INVENTORIES, VAULT, WEB1, WEB10, escape_pattern, kept, known, tree
 
 
 def test_the_first_run_takes_an_inventory_and_prunes_nothing(history: History) -> None:
@@ -35,6 +36,33 @@ def test_of_a_shared_repository_each_loses_what_is_its_own(history: History, mai
     assert {*WEB1.archives("shared")} == {*history.shared1[1:], *history.shared10[1:]}
 
 
+def test_the_key_of_the_escrow_opens_what_only_the_client_could(history: History, maintained: Maintained) -> None:
+    assert WEB1.archives("keyfile") == history.keyfile[1:]
+    assert VAULT.output("find /root/.config/borg/keys /tmp /var/tmp /root/fleetbackup-archives -type f -exec grep --files-with-matches '^BORG_KEY' {} + || true") == ""
+
+
 def test_the_next_run_changes_nothing(maintained: Maintained) -> None:
     before = known()
     assert not module()["changed"] and known() == before
+
+
+@pytest.mark.parametrize("neighbour", ["web", "web100", "w*b1", "web[1]", "web?", "web1*", "*", "[w]eb1"])
+def test_neighbours_keep_everything_whatever_they_are_called(neighbour: str) -> None:
+    with kept():
+        theirs = WEB1.make("web1", 9, 8, 7, series=neighbour)
+        accepted = {"accept_backdated": theirs, "most_deletions": "100%"}
+        going = [archive["name"] for archive in module(check=True, retentions=[{"match_archives": "web1-*", "keep_within": "1H"}], **accepted)["pruned"]]
+        assert going and not set(going) & set(theirs)
+        # and the neighbour's own policy, with its name as the playbook writes it, drops nothing of others
+        own = [{"match_archives": f"{escape_pattern(neighbour)}-*", "keep_daily": 1}]
+        done = module(retentions=own, **accepted)
+        assert [archive["name"] for archive in done["pruned"]] == list(reversed(theirs[:2])), done
+        assert not set(theirs[:2]) & set(WEB1.archives("web1")) and set(going) <= set(WEB1.archives("web1"))
+
+
+@pytest.mark.parametrize("host", ["web1", "web10", "backup1"])
+def test_neither_a_client_nor_the_server_is_trusted(maintained: Maintained, host: str) -> None:
+    before = tree(), known()
+    run = play("maintain_server", fleetbackup_trusted_host=host)
+    assert run.rc == 2 and run.failed == {"web1", "web10"} and f"{host} is a" in run.said, run.said
+    assert (tree(), known()) == before

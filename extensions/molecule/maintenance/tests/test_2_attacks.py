@@ -131,15 +131,9 @@ def test_a_lock_that_is_held_is_told_and_later_it_goes_on(history: History) -> N
 
 def test_killed_before_the_space_is_reclaimed_the_next_run_goes_on(history: History) -> None:
     with kept():
-        try:
-            VAULT.output(
-                "printf '#!/bin/sh\\ncase \" $* \" in *\" compact \"*) kill -9 $PPID; exit 1;; esac\\nexec /usr/bin/borg \"$@\"\\n'"
-                " > /usr/local/bin/borg; chmod +x /usr/local/bin/borg"
-            )
-            killed = module(executable="/usr/local/bin/borg", **GREEDY)
-            assert killed.get("failed"), killed
-        finally:
-            VAULT.output("rm /usr/local/bin/borg")
+        with program('case " $* " in *" compact "*) kill -9 $PPID; exit 1;; esac') as borg:
+            killed = module(executable=borg, **GREEDY)
+        assert killed.get("failed"), killed
         assert history.web1[2] not in WEB1.archives("web1")
         done = module(**GREEDY)
         assert done["changed"] and not done.get("failed") and done["freed_bytes"] > 250_000 and not done["pruned"], done
@@ -156,6 +150,41 @@ def test_without_the_inventory_a_loss_would_be_made_final(history: History) -> N
         assert not done.get("failed") and done["freed_bytes"] > 250_000, done
 
 
+@pytest.mark.parametrize(
+    ("age", "series", "gate", "options"),
+    [
+        (-400, "other", ("_maintenance.py", "    if future:\n", "    if False:\n"), {}),
+        (30, "other", ("_maintenance.py", "    if backdated:\n", "    if False:\n"), {}),
+        (0.01, "web1", ("_maintenance.py", "    if not most.allows(", "    if False and not most.allows("), {"most_deletions": "0"}),
+        (0.01, "web1-db", ("_retention.py", "        _check_series(description.archives, retention.match)\n", "        pass\n"), {}),
+    ],
+)
+def test_each_gate_is_needed(age: float, series: str, gate: tuple[str, str, str], options: dict[str, Any]) -> None:
+    """Whatever is wrong, one gate stops it; and the tests notice where that one is gone."""
+    with kept():
+        WEB1.make("web1", age, series=series)
+        refusal((tree(), known()), module(**{**GREEDY, **options}), "unsafe")
+        with changed(*gate) as collections:
+            done = module(check=True, collections=collections, **{**GREEDY, **options})
+        assert not done.get("failed") and done["changed"], done
+
+
+def test_what_comes_while_it_works_is_judged_by_the_next_run(history: History) -> None:
+    """Archives that pass no gate are not known afterwards, so the next run refuses them."""
+    with kept():
+        late = "late"
+        create = f"create --timestamp=2026-01-01T00:00:00 ssh://borg@backup1/./web1::{late} /etc/hostname"
+        with program(
+            'case " $* " in *" --dry-run "*) ;; *" prune "*)',
+            '/usr/bin/borg "$@"; rc=$?',
+            f"env --unset=BORG_PASSPHRASE_FD BORG_PASSPHRASE='{PASSPHRASE}' /usr/bin/borg {create} >/dev/null 2>&1",
+            "exit $rc;; esac",
+        ) as borg:
+            done = module(executable=borg, **GREEDY)
+        assert not done.get("failed") and late in WEB1.archives("web1"), done
+        assert refusal((tree(), known()), module(), "unsafe", late)["backdated_archives"] == [late]
+
+
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """A lock that the client holds. When it lets go, borg commits that nothing was changed."""
@@ -165,6 +194,18 @@ def held() -> Iterator[None]:
         yield
     finally:
         WEB1.output("pkill --full --exact 'sleep 1409'; timeout 60 sh -c 'while pgrep --exact borg; do sleep 0.2; done'")
+
+
+@contextlib.contextmanager
+def program(*lines: str) -> Iterator[str]:
+    """A borg on the trusted machine that does something else, too."""
+    path = "/usr/local/bin/borg"
+    script = "\n".join(["#!/bin/sh", *lines, 'exec /usr/bin/borg "$@"'])
+    VAULT.output(f"cat > {path} <<'END'\n{script}\nEND\nchmod +x {path}")
+    try:
+        yield path
+    finally:
+        VAULT.output(f"rm {path}")
 
 
 def guide(block: str) -> str:

@@ -24,6 +24,6 @@ def test_a_flipped_byte_is_a_failure_with_its_list(maintained: Maintained) -> No
         (failure,) = run.failures("web10")
         assert failure["error"] == "integrity" and failure["problems"] and LOCATION in failure["msg"], failure
         # What both share, and all of web1, was checked all the same; nothing was repaired.
-        assert run.said.count("ok: [web1] => (item=") == 2 and run.said.count("ok: [web10] => (item=") == 1, run.said
+        assert run.said.count("ok: [web1] => (item=") == 3 and run.said.count("ok: [web10] => (item=") == 1, run.said
         assert SERVER.output(f"sha256sum {segment}") == damaged
         play("check", "--limit", "web10", fleetbackup_repositories=[WEB10.location("shared")], fleetbackup_part="archives").succeeded()

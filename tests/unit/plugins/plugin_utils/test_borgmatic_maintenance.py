@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_maintenance import inventory_name, maintained
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_maintenance import distrusted, inventory_name, maintained
 
 OWN = "ssh://borg@backup1/./web1"
 SECRET = "correct CANARY horse"
@@ -80,3 +80,28 @@ def test_names_in_a_location_are_those_of_the_inventory():
 def test_each_repository_has_a_file_of_its_own():
     names = [inventory_name(f"ssh://borg@backup1/./{path}") for path in ("web1", "web10", "web_1", "a/b", "a_b", "x" * 200)]
     assert len(set(names)) == len(names) and all(len(name) < 100 and "/" not in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("vault", ""),
+        ("localhost", ""),
+        ("web1", "web1 is a client itself"),
+        ("backup1", "backup1 is a backup server itself"),
+        ("alias", "alias is the same machine as backup1, which is a backup server"),
+        ("127.0.0.1", ""),
+        ("web10", ""),
+        ("container", ""),
+    ],
+)
+def test_who_may_look_after_them(host, reason):
+    said = {"backup1": {"ansible_host": "192.0.2.1"}, "alias": {"ansible_host": "192.0.2.1", "ansible_connection": "ssh"}, "web1": {}, "vault": {}}
+    said["container"] = {"ansible_host": "127.0.0.1", "ansible_port": 2222}
+    assert distrusted(host, ["web1"], ["backup1"], said) == reason
+
+
+@pytest.mark.parametrize("variables", [{"ansible_connection": "local"}, {"ansible_host": "localhost"}, {"ansible_host": "127.0.0.1", "ansible_port": 22}])
+def test_the_controller_may_not_where_it_backs_itself_up(variables):
+    assert distrusted("localhost", ["laptop"], [], {"laptop": variables}) == "localhost is the same machine as laptop, which is a client"
+    assert distrusted("vault", ["laptop"], [], {"laptop": variables}) == ""

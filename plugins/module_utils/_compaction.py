@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import inspect
 import os
 import re
+import shlex
+import sys
 import tempfile
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _compaction_guard as guard
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import UTC, Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._repository import Description, describe
@@ -72,18 +77,21 @@ def inventory(borg: Borg, known: Sequence[Known], removed: Sequence[Known]) -> t
     return tuple(archive for archive in description.archives if not archive.is_checkpoint)
 
 
-def compact(borg: Borg, threshold: Optional[int]) -> tuple[int, bool]:
+def compact(borg: Borg, threshold: Optional[int], judged: bytes) -> tuple[int, bool]:
     """Reclaim space.
 
     borg writes a new list of archives each time, and reclaims the space of the one before. That much is always freed.
 
     :param threshold: only segments of which more than this many percent can be freed; None: borg's own 10.
+    :param judged: the :func:`manifest` from before the archives were looked at. On another host nothing is done where it is another one by
+        now; here it could be anything, for whoever may write here can do worse.
     :returns: the bytes freed, by borg's own words, and whether they are more than what the run itself cost.
-    :raises Failure: ``append_only``: the server lets nothing be reclaimed, and borg does not say so; ``locked`` …
+    :raises Failure: ``append_only``: the server lets nothing be reclaimed, and borg does not say so; ``unsafe``; ``locked`` …
     """
-    cost = _size_of_manifest(borg) + _OVERHEAD
+    cost = len(judged) + _OVERHEAD
     options = [f"--threshold={threshold}"] if threshold is not None else []
-    outcome = borg.run("compact", *options, common=("--info",))
+    with _guarded(borg, judged) as environment:
+        outcome = borg.run("compact", *options, common=("--info",), environment=environment)
     said = [match for message in outcome.log.messages for match in [re.match(_FREED, message.text)] if match]
     if not said:
         raise Failure(
@@ -123,11 +131,40 @@ def _check_clock(borg: Borg, description: Description) -> None:
         )
 
 
-def _size_of_manifest(borg: Borg) -> int:
+def manifest(borg: Borg) -> bytes:
+    """The list of archives as it is stored. No two are the same."""
     with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
         path = os.path.join(directory, "manifest")
         borg.run("debug get-obj", arguments=[_MANIFEST, path])
-        return os.path.getsize(path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+@contextlib.contextmanager
+def _guarded(borg: Borg, judged: bytes) -> Iterator[dict[str, str]]:
+    """The variables with which nothing is committed where the list of archives is another one.
+
+    :raises Failure: ``unsafe`` where it was.
+    """
+    if borg.repository.is_local:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
+        program = os.path.join(directory, "guard.py")
+        for path, data in ((program, inspect.getsource(guard).encode()), (os.path.join(directory, guard.MANIFEST), judged)):
+            with open(path, "wb") as file:
+                file.write(data)
+        try:
+            yield {"BORG_RSH": f"{shlex.join([sys.executable, '-I', program, directory])} {borg.rsh}"}
+        except Failure as failure:
+            if not os.path.exists(os.path.join(directory, guard.REFUSED)):
+                raise
+            raise Failure(
+                "unsafe",
+                f"{borg.repository}: somebody changed the list of archives after it was looked at, so nothing was compacted: that could make final"
+                " what nobody judged. Try again.",
+                retryable=True,
+            ) from failure
 
 
 def _some(names: Sequence[str]) -> str:

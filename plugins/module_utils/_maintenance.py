@@ -201,10 +201,11 @@ def carry_out(borg: Borg, rules: Rules, planned: Plan, file: InventoryFile) -> i
             if selection.pruned:
                 retention.prune(borg, wanted, selection, exactly=True)
         known = [compaction.Known(archive.name, archive.id) for archive in planned.present.archives]
+        judged = compaction.manifest(borg)
         there = {archive.id for archive in compaction.inventory(borg, known, [each for each in known if each.id in removed])}
         # what came meanwhile has passed no gate: to the next run it is new
         archives = tuple(archive for archive in archives if archive.id in there)
-        freed, _more = compaction.compact(borg, None)
+        freed, _more = compaction.compact(borg, None, judged)
     file.write(planned.present._replace(archives=archives))
     return freed
 

@@ -50,8 +50,9 @@ options:
       - Rewrite only segments of which more than this many percent can be freed, from 0 to 99. By default Borg's own, 10.
     type: int
 notes:
-  - The archives are listed just before Borg compacts. What is deleted in the second between is made final, and found missing by the
-    next run that gets RV(archives) as O(known_archives).
+  - The archives are listed just before Borg compacts. Where somebody changes the list in the second between, a repository on another host
+    is not compacted (C(error=unsafe), and C(retryable)). In a local one what is deleted then is made final, and found missing by the next run that
+    gets RV(archives) as O(known_archives).
   - For a moment Borg needs as much free space as a few segments take, of up to 500 MB each.
 seealso:
   - module: fleetbackup.borg.borg_prune
@@ -163,7 +164,10 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         return _assumed(None)
     if module.check_mode:
         return _assumed(archives)
-    freed, reclaimed = compaction.compact(borg, threshold)
+    judged = compaction.manifest(borg)
+    # what was deleted before that is looked at, and what is deleted after it stops the compaction
+    archives = compaction.inventory(borg, known, removed)
+    freed, reclaimed = compaction.compact(borg, threshold, judged)
     return {"changed": reclaimed, "freed_bytes": freed, "archives": _listed(archives), "assumed": False, "diff": _NO_DIFF}
 
 

@@ -38,7 +38,8 @@ def test_of_a_shared_repository_each_loses_what_is_its_own(history: History, mai
 
 def test_the_key_of_the_escrow_opens_what_only_the_client_could(history: History, maintained: Maintained) -> None:
     assert WEB1.archives("keyfile") == history.keyfile[1:]
-    assert VAULT.output("find /root/.config/borg/keys /tmp /var/tmp /root/fleetbackup-archives -type f -exec grep --files-with-matches '^BORG_KEY' {} + || true") == ""
+    places = f"/root/.config/borg /tmp /var/tmp {INVENTORIES}"
+    assert VAULT.output(f"grep --recursive --files-with-matches '^BORG_KEY' {places} || true") == ""
 
 
 def test_the_next_run_changes_nothing(maintained: Maintained) -> None:
@@ -49,7 +50,7 @@ def test_the_next_run_changes_nothing(maintained: Maintained) -> None:
 @pytest.mark.parametrize("neighbour", ["web", "web100", "w*b1", "web[1]", "web?", "web1*", "*", "[w]eb1"])
 def test_neighbours_keep_everything_whatever_they_are_called(neighbour: str) -> None:
     with kept():
-        theirs = WEB1.make("web1", 9, 8, 7, series=neighbour)
+        theirs = WEB1.make("web1", 9, 8, 7, 0.5, series=neighbour)
         accepted = {"accept_backdated": theirs, "most_deletions": "100%"}
         going = [archive["name"] for archive in module(check=True, retentions=[{"match_archives": "web1-*", "keep_within": "1H"}], **accepted)["pruned"]]
         assert going and not set(going) & set(theirs)

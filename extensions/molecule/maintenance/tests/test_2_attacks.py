@@ -185,6 +185,25 @@ def test_what_comes_while_it_works_is_judged_by_the_next_run(history: History) -
         assert refusal((tree(), known()), module(), "unsafe", late)["backdated_archives"] == [late]
 
 
+def test_what_is_hidden_just_before_the_compaction_is_not_made_final(history: History) -> None:
+    """Who waits for the lock gets it between the last look and the compaction."""
+    victim = history.web1[3]
+    delete = f"delete ssh://borg@backup1/./web1::{victim}"
+    way = "ssh -F /root/.ssh/fleetbackup_maintenance/web1.config"
+    attack = (
+        'case " $* " in *" compact "*)',
+        f"env --unset=BORG_PASSPHRASE_FD BORG_PASSPHRASE='{PASSPHRASE}' BORG_RSH='{way}' /usr/bin/borg {delete} >/dev/null 2>&1 ;; esac",
+    )
+    with kept():
+        with program(*attack) as borg:
+            result = module(executable=borg, **GREEDY)
+        assert result["failed"] and result["error"] == "unsafe" and "nothing was compacted" in result["msg"], result
+        assert module(**GREEDY)["missing_archives"] == [victim]
+    with kept(), program(*attack) as borg, changed("_compaction_guard.py", "and not met.is_set()", "and False") as collections:
+        mutant = module(executable=borg, collections=collections, **GREEDY)
+        assert not mutant.get("failed") and mutant["freed_bytes"] > 250_000, mutant
+
+
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """A lock that the client holds. When it lets go, borg commits that nothing was changed."""

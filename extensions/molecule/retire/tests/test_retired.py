@@ -123,8 +123,7 @@ def test_what_is_not_meant_is_refused_and_changes_nothing(host, rest: Rest, said
         if isinstance(value, tuple):
             variables[name] = identifier(host, value[0])[: value[1]]
     ran = rest.play("retire_host", "--extra-vars", json.dumps(variables))
-    assert ran.returncode == 2 and reason in ran.stdout, ran.stdout + ran.stderr
-    assert " changed=0 " in ran.stdout
+    assert ran.returncode == 2 and reason in ran.stdout + ran.stderr, ran.stdout + ran.stderr
     assert host.file(f"{POOL}/.ssh/authorized_keys").content_string == before
     assert host.file(f"{POOL}/client1/data").is_directory and host.file(f"{POOL}/client2/data").is_directory
 

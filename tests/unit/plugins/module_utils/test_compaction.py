@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,17 +132,19 @@ def test_further_keys_of_an_archive_are_ignored():
 
 @pytest.fixture(name="told")
 def fixture_told(monkeypatch):
-    """Let borg answer with a recording or a text, where the list of archives has so many bytes; it notes how it was called."""
+    """Let borg answer with a recording or a text; it notes how it was called."""
 
-    def tell(answer, manifest=1000):
+    def tell(answer):
         tell.called = []
 
-        def run(self, command, *options, arguments=(), **how):
+        def run(self, command, *options, common, environment):
+            assert common == ("--info",)
             tell.called.append((command, *options))
-            if command == "debug get-obj":
-                Path(arguments[1]).write_bytes(b"x" * manifest)
-                return Outcome(0, "", Log(""))
-            assert how == {"common": ("--info",)}
+            tell.rsh = shlex.split(environment.get("BORG_RSH", ""))
+            tell.files = {path.name: path.read_bytes() for path in Path(tell.rsh[3]).iterdir()} if tell.rsh else {}
+            if isinstance(answer, Exception):
+                (Path(tell.rsh[3]) / answer.details.pop("leaves")).touch()
+                raise answer
             if isinstance(answer, str):
                 return Outcome(0, "", Log(json.dumps({"type": "log_message", "levelname": "INFO", "message": answer})))
             return Outcome(answer["rc"], answer["stdout"], Log(answer["stderr"]))
@@ -152,22 +156,22 @@ def fixture_told(monkeypatch):
 
 def test_what_borg_freed(told, recorded):
     told(recorded["compact"])
-    freed, reclaimed = compact(REMOTE, None)
+    freed, reclaimed = compact(REMOTE, None, b"x" * 1000)
     assert 3_000_000 < freed < 3_020_000
     assert reclaimed
-    assert told.called == [("debug get-obj",), ("compact",)]
+    assert told.called == [("compact",)]
 
 
 def test_what_a_server_freed(told, recorded):
     told(recorded["compact_remote"])
-    assert 500 < compact(REMOTE, 20)[0] < 5000
-    assert told.called[1] == ("compact", "--threshold=20")
+    assert 500 < compact(REMOTE, 20, b"x" * 1000)[0] < 5000
+    assert told.called[0] == ("compact", "--threshold=20")
 
 
 def test_a_server_that_lets_nothing_be_reclaimed_does_not_say_so(told, recorded):
     told(recorded["compact_append_only"])
     with pytest.raises(Failure, match="reclaimed nothing.*only to append") as caught:
-        compact(REMOTE, None)
+        compact(REMOTE, None, b"x" * 1000)
     assert caught.value.error == "append_only"
     assert not caught.value.retryable
 
@@ -186,7 +190,7 @@ def test_a_server_that_lets_nothing_be_reclaimed_does_not_say_so(told, recorded)
 )
 def test_sizes_are_decimal(told, text, freed):
     told(f"compaction freed about {text} repository space.")
-    assert compact(REMOTE, None)[0] == freed
+    assert compact(REMOTE, None, b"x" * 1000)[0] == freed
 
 
 @pytest.mark.parametrize(
@@ -204,5 +208,35 @@ def test_sizes_are_decimal(told, text, freed):
     ],
 )
 def test_what_the_run_itself_wrote_is_no_change(told, manifest, text, reclaimed):
-    told(f"compaction freed about {text} repository space.", manifest)
-    assert compact(REMOTE, None)[1] is reclaimed
+    told(f"compaction freed about {text} repository space.")
+    assert compact(REMOTE, None, b"x" * manifest)[1] is reclaimed
+
+
+def test_on_another_host_borg_meets_the_list_of_archives_that_was_judged(told):
+    told("compaction freed about 5 MB repository space.")
+    compact(REMOTE._replace(rsh="ssh -F '/x y'"), None, b"judged")
+    python, isolated, program, directory, *ssh = told.rsh
+    assert (python, isolated, ssh) == (sys.executable, "-I", ["ssh", "-F", "/x y"])
+    assert told.files["manifest"] == b"judged" and set(told.files) == {"manifest", Path(program).name}
+    compile(told.files[Path(program).name], program, "exec")
+    assert not Path(directory).exists()
+
+
+def test_of_a_local_repository_nobody_stands_between(told):
+    told("compaction freed about 5 MB repository space.")
+    compact(Borg(Location.parse("/srv/x")), None, b"judged")
+    assert told.rsh == []
+
+
+def test_another_list_of_archives_is_told(told):
+    told(Failure("unreachable", "closed", leaves="refused"))
+    with pytest.raises(Failure, match="nothing was compacted") as caught:
+        compact(REMOTE, None, b"judged")
+    assert (caught.value.error, caught.value.retryable) == ("unsafe", True)
+
+
+def test_any_other_failure_is_told_as_what_it_is(told):
+    told(Failure("locked", "x", leaves="other"))
+    with pytest.raises(Failure) as caught:
+        compact(REMOTE, None, b"judged")
+    assert caught.value.error == "locked"

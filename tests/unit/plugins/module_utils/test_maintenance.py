@@ -62,7 +62,8 @@ class World:
         self.done = []
         return self
 
-    def compact(self, _borg, _threshold):
+    def compact(self, _borg, _threshold, judged):
+        assert judged == b"judged"
         self.done.append("compact")
         return 1000, True
 
@@ -74,6 +75,7 @@ def fixture_world(monkeypatch):
         monkeypatch.setattr(module, "describe", made.describe)
     monkeypatch.setattr(_retention, "prune", made.prune)
     monkeypatch.setattr(_compaction, "compact", made.compact)
+    monkeypatch.setattr(_compaction, "manifest", lambda _borg: b"judged")
     monkeypatch.setattr(_known_repository, "read_key", lambda _borg: made.key)
     return made
 

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program that stands between borg and ssh while a repository is compacted.
+
+Who waits for the lock gets it between the look at the archives and the compaction, which then makes final what he deleted. No option of
+borg ties the one to the other. But under its lock `borg compact` first gets the list of archives (the manifest), and later says
+``commit``: this lets that pass only where the list is, byte for byte, the one that was judged. Until then nothing is changed.
+
+Source: `borg.archiver.Archiver.do_compact` and `borg.remote`, 1.2.4, 1.2.9, 1.4.0 and 1.4.5.
+
+It runs on its own, so it takes nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import Sequence
+
+#: In its directory: what the list of archives shall be, and that it was another one.
+MANIFEST, REFUSED = "manifest", "refused"
+
+#: The name of the method in a call of borg's protocol.
+_COMMIT = b"m\xa6commit"
+_CHUNK = 65536
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ssh.
+
+    :param arguments: the directory, and ssh with all that borg says to it.
+    :returns: its exit code; 1 where nothing was committed.
+    """
+    directory, *command = arguments
+    with open(os.path.join(directory, MANIFEST), "rb") as file:
+        manifest = file.read()
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # pylint: disable=ansible-bad-function
+    assert process.stdin is not None and process.stdout is not None
+    met = threading.Event()
+    answers = threading.Thread(target=_answer, args=(process.stdout.fileno(), manifest, met))
+    answers.start()
+    judged = _ask(process.stdin.fileno(), met)
+    if not judged:
+        with open(os.path.join(directory, REFUSED), "wb"):
+            pass
+        process.terminate()
+    process.stdin.close()
+    answers.join()
+    return process.wait() if judged else 1
+
+
+def _ask(server: int, met: threading.Event) -> bool:
+    """Pass on what borg says; whether all of it was passed on."""
+    before = b""
+    while True:
+        data = os.read(0, _CHUNK)
+        said = before + data
+        if _COMMIT in said and not met.is_set():
+            return False
+        if not data or not _write(server, data):
+            return True
+        before = said[1 - len(_COMMIT) :]
+
+
+def _answer(server: int, manifest: bytes, met: threading.Event) -> None:
+    """Pass on what the server answers. What borg says about it comes later."""
+    before = b""
+    while True:
+        data = os.read(server, _CHUNK)
+        if not met.is_set():
+            said = before + data
+            if manifest in said:
+                met.set()
+            before = said[1 - len(manifest) :]
+        if not data or not _write(1, data):
+            os.close(1)
+            return
+
+
+def _write(descriptor: int, data: bytes) -> bool:
+    """Whether somebody still reads."""
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except BrokenPipeError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

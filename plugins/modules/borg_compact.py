@@ -165,8 +165,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return _assumed(archives)
     judged = compaction.manifest(borg)
-    # what was deleted before that is looked at, and what is deleted after it stops the compaction
-    archives = compaction.inventory(borg, known, removed)
+    if not borg.repository.is_local:
+        # what was deleted before that is looked at, and what is deleted after it stops the compaction
+        archives = compaction.inventory(borg, known, removed)
     freed, reclaimed = compaction.compact(borg, threshold, judged)
     return {"changed": reclaimed, "freed_bytes": freed, "archives": _listed(archives), "assumed": False, "diff": _NO_DIFF}
 

@@ -180,6 +180,7 @@ def plan(borg: Borg, rules: Rules, before: Optional[Inventory]) -> Plan:
     accepted = _check_missing(borg, before, present, rules.accept_missing)
     _check_backdated(borg, before, present, rules.accept_backdated)
     selections = tuple(retention.predict(borg, wanted) for wanted in rules.retentions)
+    _check_judged(borg, present, selections)
     for wanted, selection in zip(rules.retentions, selections):
         _check_most(borg, wanted, selection, rules.most)
     return Plan(before, present, selections, accepted)
@@ -284,6 +285,19 @@ def _check_backdated(borg: Borg, before: Inventory, present: Inventory, accepted
             " A policy might drop real ones in their favour; nothing was changed. Find out who made them, and remove them with"
             " borg_archive. If they are as they shall be, such as a backup that took days, accept them by their names.",
             backdated_archives=backdated,
+        )
+
+
+def _check_judged(borg: Borg, present: Inventory, selections: Sequence[Selection]) -> None:
+    """Refuse what a policy makes of archives that came after the gates had looked: it might prefer them to real ones."""
+    archives = [archive for selection in selections for archive in selection.archives()]
+    late = [archive.name for archive in archives if archive.id not in present.ids and not archive.is_checkpoint]
+    if late:
+        raise Failure(
+            "unsafe",
+            f"{borg.repository}: {_count(late)} new since this run looked at the repository: {_some(late)}. Nothing was changed. Try again: then"
+            " what came is judged first.",
+            retryable=True,
         )
 
 

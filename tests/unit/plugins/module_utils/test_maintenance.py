@@ -45,11 +45,14 @@ class World:
         self.key = Key(ID, DIGEST)
         self.done = []
         self.failures = []
+        self.late = []
 
     def describe(self, _borg, *_options):
         for failure in self.failures:
             raise failure
+        late, self.late = self.late, []
         ordered = tuple(sorted(self.archives, key=lambda each: each.time))
+        self.archives += late
         return Description(self.id, "repokey", "x", NOW, ordered)
 
     def prune(self, _borg, wanted, selection, *, exactly):
@@ -262,6 +265,16 @@ def test_a_new_archive_that_claims_to_be_old_stops_it(world):
     failure = refused(world, before())
     assert failure.error == "unsafe" and failure.details == {"backdated_archives": [fake.name]}
     assert plan(REMOTE, rules(accept_backdated=frozenset([fake.name]), retentions=()), before()).new == [fake]
+
+
+def test_what_comes_behind_the_gates_takes_no_place_of_real_ones(world, monkeypatch):
+    """Between the list that they look at and the one that a policy is for."""
+    world.late = [archive(5.5, number=6)]
+    failure = refused(world, before(), rules("20"))
+    assert failure.error == "unsafe" and failure.retryable
+    world.archives, world.late = list(DAYS), [archive(5.5, number=6)]
+    monkeypatch.setattr(_maintenance, "_check_judged", lambda *_arguments: None)
+    assert plan(REMOTE, rules("20"), before()).pruned
 
 
 def test_a_backup_may_have_begun_before_the_last_inventory(world):

@@ -37,17 +37,19 @@ def main(arguments: Sequence[str]) -> int:
     directory, *command = arguments
     with open(os.path.join(directory, MANIFEST), "rb") as file:
         manifest = file.read()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # pylint: disable=ansible-bad-function
-    assert process.stdin is not None and process.stdout is not None
+    (reading, asking), (answering, writing) = os.pipe(), os.pipe()
+    process = subprocess.Popen(command, stdin=reading, stdout=writing)  # pylint: disable=ansible-bad-function
+    os.close(reading)
+    os.close(writing)
     met = threading.Event()
-    answers = threading.Thread(target=_answer, args=(process.stdout.fileno(), manifest, met))
+    answers = threading.Thread(target=_answer, args=(answering, manifest, met))
     answers.start()
-    judged = _ask(process.stdin.fileno(), met)
+    judged = _ask(asking, met)
     if not judged:
         with open(os.path.join(directory, REFUSED), "wb"):
             pass
         process.terminate()
-    process.stdin.close()
+    os.close(asking)
     answers.join()
     return process.wait() if judged else 1
 

@@ -36,6 +36,13 @@ def refusal(before: tuple[str, str], result: dict[str, Any], error: str, *names:
     return result
 
 
+def passes_without(*gate: str, **options: Any) -> bool:
+    """Whether a greedy run would do something where one gate is gone."""
+    with changed(*gate) as collections:
+        foretold = module(check=True, collections=collections, **{**GREEDY, **options})
+    return not foretold.get("failed") and foretold["changed"]
+
+
 def test_hidden_archives_and_a_destroyed_key_stop_what_is_about_them(history: History) -> None:
     """One run for both clients: web1 has hidden an archive of its own, and destroyed the key of what both share."""
     victim = history.web1[2]
@@ -78,12 +85,15 @@ def test_the_way_back_brings_hidden_archives_back(history: History) -> None:
         SERVER.output("rm -r /root/evidence")
 
 
-@pytest.mark.parametrize(("age", "names"), [(-400, "future_archives"), (30, "backdated_archives")])
-def test_archives_at_times_that_cannot_be_stop_it(age: float, names: str) -> None:
+@pytest.mark.parametrize(("age", "names", "gate"), [(-400, "future_archives", "    if future:\n"), (30, "backdated_archives", "    if backdated:\n")])
+def test_archives_at_times_that_cannot_be_stop_it(age: float, names: str, gate: str) -> None:
     with kept():
-        (fake,) = WEB1.make("web1", age)
+        # whatever they are called
+        (fake,) = WEB1.make("web1", age, series="other")
         result = refusal((tree(), known()), module(**GREEDY), "unsafe", fake)
         assert result[names] == [fake]
+        # and this notices where the gate is gone
+        assert passes_without("_maintenance.py", gate, "    if False:\n")
 
 
 def test_false_archives_of_the_same_day_drop_no_real_ones(history: History) -> None:
@@ -101,6 +111,8 @@ def test_too_many_at_once_stop_it(history: History) -> None:
     with kept():
         result = refusal((tree(), known()), module(**{**GREEDY, "most_deletions": "0"}), "unsafe", history.web1[2])
         assert result["excessive_archives"] == [history.web1[2]]
+        # and this notices where nobody counts
+        assert passes_without("_maintenance.py", "    if not most.allows(", "    if False and not most.allows(", most_deletions="0")
 
 
 def test_garbage_in_the_place_of_the_key_stops_it() -> None:
@@ -150,23 +162,13 @@ def test_without_the_inventory_a_loss_would_be_made_final(history: History) -> N
         assert not done.get("failed") and done["freed_bytes"] > 250_000, done
 
 
-@pytest.mark.parametrize(
-    ("age", "series", "gate", "options"),
-    [
-        (-400, "other", ("_maintenance.py", "    if future:\n", "    if False:\n"), {}),
-        (30, "other", ("_maintenance.py", "    if backdated:\n", "    if False:\n"), {}),
-        (0.01, "web1", ("_maintenance.py", "    if not most.allows(", "    if False and not most.allows("), {"most_deletions": "0"}),
-        (0.01, "web1-db", ("_retention.py", "        _check_series(description.archives, retention.match)\n", "        pass\n"), {}),
-    ],
-)
-def test_each_gate_is_needed(age: float, series: str, gate: tuple[str, str, str], options: dict[str, Any]) -> None:
-    """Whatever is wrong, one gate stops it; and the tests notice where that one is gone."""
+def test_a_filter_that_takes_in_a_neighbour_stops_it() -> None:
     with kept():
-        WEB1.make("web1", age, series=series)
-        refusal((tree(), known()), module(**{**GREEDY, **options}), "unsafe")
-        with changed(*gate) as collections:
-            done = module(check=True, collections=collections, **{**GREEDY, **options})
-        assert not done.get("failed") and done["changed"], done
+        (neighbour,) = WEB1.make("web1", 0.01, series="web1-db")
+        refusal((tree(), known()), module(**GREEDY), "unsafe", "web1-db")
+        # and this notices where nobody looks whose archives they are
+        assert passes_without("_retention.py", "        _check_series(description.archives, retention.match)\n", "        pass\n")
+        assert neighbour in WEB1.archives("web1")
 
 
 def test_what_comes_while_it_works_is_judged_by_the_next_run(history: History) -> None:

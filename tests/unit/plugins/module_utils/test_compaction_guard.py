@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -75,8 +76,8 @@ def test_nothing_is_committed_where_it_is_another_one(session, answer, cut):
     running = session(answer)
     assert running.ask() == running.answer
     running.process.stdin.write(b"put" + COMMIT[:cut])
-    while cut and not running.got.exists():
-        pass
+    while not running.got.exists() or not running.got.read_bytes():
+        time.sleep(0.01)
     running.process.stdin.write(COMMIT[cut:])
     assert running.end() == (1, b"")
     assert b"commit" not in running.got.read_bytes() and running.refused.exists()

@@ -17,7 +17,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import NOTE, RESTORING
+from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import RESTORING
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE
 
 #: How long a restore may take: Ansible wants to know a limit.
 _LIMIT = 30 * 24 * 3600

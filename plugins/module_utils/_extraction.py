@@ -12,7 +12,6 @@ import grp
 import hashlib
 import os
 import pwd
-import re
 import stat
 import tempfile
 import threading
@@ -20,16 +19,14 @@ import time
 from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
-from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable
+from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, exactly, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
 #: What may happen to what stands at the destination and is not what was archived.
 OVERWRITE = ("never", "changed", "always")
-#: Stands at the destination as long as an extraction has not ended.
-NOTE = ".fleetbackup-restoring"
-#: How often it is written anew, in seconds.
+#: How often the note at the destination is written anew, in seconds.
 PROGRESS_SECONDS = 10.0
 #: The ``reason`` of a failure because another run restores to the same destination.
 RESTORING = "restoring"
@@ -56,6 +53,11 @@ class Wanted(NamedTuple):
     strip_components: int = 0
     numeric_ids: bool = False
     sparse: bool = False
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What chooses entries, and their places at the destination."""
+        return {name: getattr(self, name) for name in ("paths", "patterns", "exclude", "strip_components")}
 
     def selection(self) -> list[str]:
         """The options that choose entries, beside the paths."""
@@ -135,6 +137,28 @@ def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool, 
     return Plan(entries, outstanding, overwritten=displaced)
 
 
+def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun, *, numeric_ids: bool) -> Plan:
+    """A plan that overwrites nothing, but completes what an interrupted extraction has left by half.
+
+    :param own: the paths of its files.
+    """
+    present = _Comparison(destination, plan.entries, numeric_ids)
+    rewritten = {entry.path for entry in plan.outstanding} | set(own)
+    # a further name of half a file is one as well
+    rewritten |= {entry.path for entry in plan.entries if entry.kind == "h" and entry.source in own}
+    touched = {parent for path in rewritten for parent in _parents(path)}
+    rewritten |= {
+        entry.path
+        for entry in plan.entries
+        if entry.kind == "d" and begun.has_made(entry.path) and (entry.path in touched or present.differs(entry))
+    }
+    return plan._replace(
+        outstanding=[entry for entry in plan.entries if entry.path in rewritten],
+        overwritten=[entry for entry in plan.kept if entry.path in own],
+        kept=[entry for entry in plan.kept if entry.path not in own],
+    )
+
+
 def left_over(plan: Plan, destination: str, *, numeric_ids: bool) -> list[Entry]:
     """Those that were to be extracted and still differ."""
     # a further name of a file that was left alone has become a file of its own
@@ -142,51 +166,13 @@ def left_over(plan: Plan, destination: str, *, numeric_ids: bool) -> list[Entry]
     return [entry for entry in plan.outstanding if present.differs(entry)]
 
 
-def changed_since(entries: Sequence[Entry], destination: str, moment: int) -> list[Entry]:
-    """Those that were written at the destination, or changed in any way, since a moment: nobody can set that time back."""
-    changed = []
-    for entry in entries:
-        with contextlib.suppress(OSError):  # it is gone by now
-            if os.lstat(os.path.join(destination, entry.path)).st_ctime >= moment:
-                changed.append(entry)
-    return changed
+def check_idle(destination: str) -> None:
+    """Refuse a destination to which another run restores now.
 
-
-class Note:
-    """A file at the destination that says what is being restored there, as long as that has not ended.
-
-    Whoever finds it there knows that the files around it are not complete, and the next run knows them for its own.
+    :raises Failure: ``locked``.
     """
-
-    def __init__(self, destination: str, archive: Archive) -> None:
-        self._path = os.path.join(destination, NOTE)
-        self._archive = archive
-
-    def begun(self) -> Optional[int]:
-        """When an extraction of the same archive began that did not end, in seconds since 1970; None: there is none."""
-        try:
-            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
-                match = re.search(rf"(?m)^archive: .* {self._archive.id}\nbegun: (\d+)$", file.read(10_000))
-        except OSError:
-            return None
-        return int(match.group(1)) if match else None
-
-    def write(self, begun: int, done: int, total: int) -> None:
-        """Say how far it is.
-
-        :param begun: as :meth:`begun` gives it.
-        """
-        text = (
-            "Files of an archive are being restored here. If nobody is at it any more, it was interrupted: run the same task"
-            f" again, which completes it.\narchive: {self._archive.name} {self._archive.id}\nbegun: {begun}\n"
-            f"progress: {done} of {total} entries\n"
-        )
-        write_atomically(self._path, text.encode("utf-8", "backslashreplace"), mode=0o600)
-
-    def remove(self) -> None:
-        """Say that it has ended."""
-        with contextlib.suppress(FileNotFoundError):  # another run was faster
-            os.unlink(self._path)
+    with alone(destination):
+        pass
 
 
 @contextlib.contextmanager
@@ -219,9 +205,9 @@ def extract(
 
     :param origins: the archived paths of those entries of the plan that have another one.
     """
-    note = Note(destination, archive)
-    begun = note.begun() or int(time.time())
+    note = Note(destination, archive, wanted.choice)
     present = _Comparison(destination, plan.entries, wanted.numeric_ids)
+    begun = note.begun() or Begun(int(time.time()), _missing_directories(plan, present))
     note.write(begun, 0, len(plan.outstanding))
     ended = threading.Event()
     follower = threading.Thread(target=_follow, args=(plan.outstanding, present, note, begun, ended), daemon=True)
@@ -241,21 +227,23 @@ def extract(
 def _selection(plan: Plan, wanted: Wanted, origins: Mapping[str, str], path: str) -> tuple[list[str], list[str]]:
     """The options and arguments that make borg extract just what is outstanding.
 
-    :param path: where a file with patterns may be made. It takes any number of names, but only those of one line of UTF-8, of
-        which borg strips white space. Source: `borg.patterns` and `borg.helpers.misc.clean_lines`, 1.2.9 and 1.4.5.
+    :param path: where a file with patterns may be made.
     """
     if len(plan.outstanding) == len(plan.entries):
         return wanted.selection(), list(wanted.paths)
-    names = [origins.get(entry.path, entry.path) for entry in plan.outstanding]
-    plain = {name for name in names if name == printable(name).strip() and not re.search(r"[\r\n]", name)}
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"+ pf:{name}\n" for name in names if name in plain)
-        # without paths borg extracts what no pattern is about
-        file.write("- re:.*\n")
-    return [f"--patterns-from={path}"], [f"pf:{name}" for name in names if name not in plain]
+    return exactly([origins.get(entry.path, entry.path) for entry in plan.outstanding], path)
 
 
-def _follow(entries: Sequence[Entry], present: _Comparison, note: Note, begun: int, ended: threading.Event) -> None:
+def _missing_directories(plan: Plan, present: _Comparison) -> tuple[str, ...]:
+    """Those that an extraction will make, without those below them."""
+    missing: dict[str, None] = {}
+    for entry in plan.outstanding:
+        if entry.kind == "d" and not any(parent in missing for parent in _parents(entry.path)) and not present.stands(entry):
+            missing[entry.path] = None
+    return tuple(missing)
+
+
+def _follow(entries: Sequence[Entry], present: _Comparison, note: Note, begun: Begun, ended: threading.Event) -> None:
     """Tell in the note how far borg is; it goes through an archive in order, and cares for directories in the end."""
     done = 0
     while not ended.wait(PROGRESS_SECONDS):
@@ -286,8 +274,8 @@ def _is_empty(destination: str) -> bool:
 
 def _check_paths(entries: Sequence[Entry]) -> None:
     """Refuse paths that lead out of the destination by themselves, or by a link of the archive."""
-    kinds = {_shown(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
-    link_above = _above(lambda parent: _shown(os.path.normpath(parent)) in kinds)
+    kinds = {as_source(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
+    link_above = _above(lambda parent: as_source(os.path.normpath(parent)) in kinds)
     for entry in entries:
         way = _way_out(entry.path, link_above)
         if way is not None:
@@ -307,7 +295,7 @@ def _way_out(path: str, link_above: Callable[[str], Optional[str]]) -> Optional[
         return "which leads out of the destination."
     link = link_above(path)
     if link is not None:
-        return f"below the link {_shown(os.path.normpath(link))!r}, which could lead out of the destination."
+        return f"below the link {as_source(os.path.normpath(link))!r}, which could lead out of the destination."
     return None
 
 
@@ -317,7 +305,7 @@ def _check_links(entries: Sequence[Entry], destination: str) -> None:
         return os.path.islink(os.path.join(destination, parent))
 
     link_above = _above(is_link)
-    wanted = {_shown(os.path.normpath(entry.path)) for entry in entries}
+    wanted = {as_source(os.path.normpath(entry.path)) for entry in entries}
     for entry in entries:
         below = link_above(entry.path)
         if below is None and entry.kind == "d" and is_link(entry.path):
@@ -352,14 +340,9 @@ def _names(directory: str, shown: str) -> list[str]:
     if "?" not in shown:
         return [shown]
     try:
-        return [name for name in os.listdir(directory) if _shown(name) == shown]
+        return [name for name in os.listdir(directory) if as_source(name) == shown]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _shown(path: str) -> str:
-    """A path as borg spells it where it is the source of a link."""
-    return path.encode("utf-8", "replace").decode()
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -437,7 +420,7 @@ class _Comparison:
         if self._owners_matter and (present.st_uid, present.st_gid) != self._owner(entry):
             return True
         if kind == "l":
-            return _shown(os.readlink(path)) != entry.source
+            return as_source(os.readlink(path)) != entry.source
         if kind == "-":
             return present.st_size != entry.size or (bool(entry.sha256) and _sha256(path) != entry.sha256)
         return False

@@ -68,6 +68,7 @@ def run(
     cwd: Optional[str] = None,
     umask: int = 0o077,
     encoding: str = "utf-8",
+    output: Optional[int] = None,
 ) -> Completed:
     """Run one process to its end; its exit code is the caller's to judge.
 
@@ -82,6 +83,7 @@ def run(
     :param cwd: the working directory.
     :param umask: for the files that it makes.
     :param encoding: of its output.
+    :param output: the descriptor that its standard output goes to; None: it is returned.
     :raises Failure: ``timeout``, ``borg_missing`` (no such program), ``permission`` (not executable), ``disk_full``.
     """
     variables = {**base_environment(), **(environment or {})}
@@ -96,7 +98,7 @@ def run(
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 list(argv),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.PIPE if output is None else output,
                 stderr=subprocess.PIPE,
                 env=variables,
                 cwd=cwd,
@@ -126,7 +128,7 @@ def run(
     except BaseException:
         _stop(process)
         raise
-    return Completed(tuple(argv), process.returncode, _text(stdout, encoding), _text(stderr, encoding))
+    return Completed(tuple(argv), process.returncode, _text(stdout or b"", encoding), _text(stderr, encoding))
 
 
 def _readable(text: str) -> int:

@@ -114,6 +114,7 @@ class Borg(NamedTuple):
         timeout: Optional[float] = None,
         cwd: Optional[str] = None,
         escaped: bool = False,
+        output: Optional[int] = None,
     ) -> Outcome:
         """Run one borg command.
 
@@ -128,6 +129,7 @@ class Borg(NamedTuple):
         :param cwd: working directory.
         :param escaped: let borg print in Python's escapes: otherwise it replaces each byte of a file's name that is not
             UTF-8 by a question mark, whatever the locale. Source: `borg.archiver.main`, 1.2.9 and 1.4.5.
+        :param output: the descriptor that what it prints goes to; None: it is in the outcome.
         :raises Failure: what :mod:`_errors` makes of borg's words.
         """
         self.dialect()
@@ -151,6 +153,7 @@ class Borg(NamedTuple):
             timeout=timeout if timeout is not None else self.timeout,
             cwd=cwd,
             encoding="unicode_escape" if escaped else "utf-8",
+            output=output,
         )
         log = Log(completed.stderr)
         if completed.rc in (0, 1) or 100 <= completed.rc < 128:

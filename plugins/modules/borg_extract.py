@@ -14,10 +14,17 @@ description:
   - Compares the archive with the destination, extracts what is missing or differs, and compares again.
   - Where something else than the archived files stands in their places, nothing is extracted until O(overwrite) says what shall
     become of it.
-  - As long as it has not ended, the file C(.fleetbackup-restoring) stands at the destination. It tells which archive is restored,
-    and every ten seconds how far that is. Where a run was killed it stays, and the next run completes the restore.
+  - As long as it has not ended, the file C(.fleetbackup-restoring) stands at the destination. It tells which files of which archive
+    are restored, and every ten seconds how far that is. Where a run was killed it stays, and the next run for the same files of the
+    same archive completes the restore. A run for others is refused there (C(error=unsafe)), for it would leave files by half, and
+    nobody would know.
   - Content, mode, owner, modification time, hard and symbolic links, extended attributes and ACLs come back as far as the
     user and the file system allow. Other files at the destination are left alone.
+  - Where the file system of the destination cannot keep extended attributes, or the user may not set them (only root may set
+    C(trusted.*) and most of C(security.*)), the files come back without them, and the module warns with Borg's words for each. Where
+    the file system knows no ACLs, Borg leaves them out without a word, and of their mask the group's bits of the mode remain. Neither
+    is a failure. Borg lists neither of the two, so no O(compare) sees them, and where a file stands without them a later run leaves
+    it; with O(overwrite=always) it brings them back.
   - Nothing is written outside of the destination, and no file there gets a further name. Archives with absolute paths, with
     C(..), or with files below a link, and destinations where a directory of the archive is a symbolic link, are refused.
     The same holds for the files that hard links of the archive lead to.
@@ -75,10 +82,11 @@ options:
     description:
       - What becomes of files that stand at the destination and are not what was archived, and of links and the like. Directories
         are always merged.
-      - By default that is a failure (C(error=unsafe)) and nothing is extracted, unless they are what an interrupted run for the same
-        archive left.
-      - V(never) leaves them as they are, and extracts only what is missing. What was written since a run for the same archive was
-        interrupted may be half a file, so that is a failure.
+      - By default that is a failure (C(error=unsafe)) and nothing is extracted.
+      - V(never) leaves them as they are, and extracts only what is missing.
+      - Both complete what an interrupted run for the same files of the same archive left by half. That is what was written since it
+        began and holds a beginning of what was archived, and nothing else. Where other files were put in their places or changed
+        since then, that is a failure (C(error=unsafe)) that names them, and nothing is extracted.
       - V(changed) replaces them.
       - V(always) replaces everything, on each run.
     type: str
@@ -214,6 +222,7 @@ kept:
   description:
     - The first thousand of the entries that were not extracted because something else stands in their place, with O(overwrite=never).
       Predicted in check mode; V(null) where it is RV(assumed).
+    - A failure because of what was put there since a run was interrupted has them too.
   returned: success
   type: list
   elements: str
@@ -242,6 +251,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _archives as archives
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction as extraction
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _interruption as interruption
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository as repositories
 from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable, read_contents
@@ -297,15 +307,22 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     destination = parameters["destination"]
     overwrite = parameters["overwrite"] or "changed"
     plan = extraction.make_plan(entries, destination, numeric_ids=wanted.numeric_ids, overwrite=overwrite)
-    begun = extraction.Note(destination, archive).begun()
-    interrupted = begun is not None
-    if plan.overwritten and parameters["overwrite"] is None and not interrupted:
-        raise _occupied(destination, plan)
-    if begun is not None:
-        _check_kept(destination, extraction.changed_since(plan.kept, destination, begun))
-    if (plan.outstanding or interrupted) and not module.check_mode:
+    note = interruption.Note(destination, archive, wanted.choice)
+    if note.exists():
+        extraction.check_idle(destination)
+    begun = note.begun()
+    if parameters["overwrite"] in (None, "never"):
+        displaced = [*plan.overwritten, *plan.kept]
+        own = interruption.remains(borg, archive, destination, entries, displaced, origins, begun) if begun is not None else set()
+        _check_displaced(destination, [entry for entry in plan.overwritten if entry.path not in own])
+        if begun is not None and overwrite == "never":
+            since = interruption.changed_since(plan.kept, destination, begun.moment)
+            _check_kept(destination, [entry for entry in since if entry.path not in own])
+            plan = extraction.completing(plan, destination, own, begun, numeric_ids=wanted.numeric_ids)
+    changed = bool(plan.outstanding) or begun is not None
+    if changed and not module.check_mode:
         _extract(module, borg, archive, plan, wanted, origins)
-    return _result(parameters, archive, plan, changed=bool(plan.outstanding) or interrupted)
+    return _result(parameters, archive, plan, changed=changed)
 
 
 def _check(parameters: dict[str, Any]) -> None:
@@ -360,27 +377,33 @@ def _moment(text: str) -> datetime.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=archives.UTC)
 
 
-def _occupied(destination: str, plan: extraction.Plan) -> Failure:
-    paths = [printable(entry.path) for entry in plan.overwritten]
-    return Failure(
-        "unsafe",
-        f"{destination} holds {len(paths)} files that are not those of the archive: {', '.join(paths[:5])}"
-        f"{' …' if len(paths) > 5 else ''}. Nothing was extracted. Say overwrite: changed to have them replaced, overwrite: never to"
-        " keep them and extract what is missing, or name another destination.",
-        overwritten=paths[:SHOWN_PATHS],
-    )
-
-
-def _check_kept(destination: str, doubtful: Sequence[Entry]) -> None:
-    """Refuse to keep what an interrupted run may have written by half."""
-    if doubtful:
-        paths = [printable(entry.path) for entry in doubtful]
+def _check_displaced(destination: str, foreign: Sequence[Entry]) -> None:
+    """Refuse to replace unasked what somebody else has put there."""
+    if foreign:
+        paths = [printable(entry.path) for entry in foreign]
         raise Failure(
             "unsafe",
-            f"{destination}: a run was interrupted, and {len(paths)} files that differ from the archive were written since it began:"
-            f" {', '.join(paths[:5])}{' …' if len(paths) > 5 else ''}. One of them may be half of the archived one. Remove those that"
-            " are, or say overwrite: changed; nothing was extracted.",
+            f"{destination} holds {len(paths)} files that are not those of the archive: {_first(paths)}. Nothing was extracted. Say"
+            " overwrite: changed to have them replaced, overwrite: never to keep them and extract what is missing, or name another"
+            " destination.",
+            overwritten=paths[:SHOWN_PATHS],
         )
+
+
+def _check_kept(destination: str, foreign: Sequence[Entry]) -> None:
+    """Refuse to complete a restore around what somebody else has written since it was interrupted: it would seem to be whole."""
+    if foreign:
+        paths = [printable(entry.path) for entry in foreign]
+        raise Failure(
+            "unsafe",
+            f"{destination}: a restore was interrupted, and {len(paths)} files were put or changed there since it began that are not its"
+            f" work: {_first(paths)}. Nothing was extracted. Move them away, or say overwrite: changed to have them replaced.",
+            kept=paths[:SHOWN_PATHS],
+        )
+
+
+def _first(paths: Sequence[str]) -> str:
+    return f"{', '.join(paths[:5])}{' …' if len(paths) > 5 else ''}"
 
 
 def _extract(
@@ -399,7 +422,7 @@ def _extract(
         left = extraction.left_over(plan, destination, numeric_ids=wanted.numeric_ids)
         if left:
             raise _incomplete(plan, left, warnings)
-        extraction.Note(destination, archive).remove()
+        interruption.Note(destination, archive, wanted.choice).remove()
 
 
 def _incomplete(plan: extraction.Plan, left: Sequence[Entry], warnings: Sequence[str]) -> Failure:

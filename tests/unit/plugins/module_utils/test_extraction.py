@@ -19,7 +19,8 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import Log
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import Note, Plan, Wanted, changed_since, left_over, make_plan, strip
+from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import Plan, Wanted, completing, left_over, make_plan, strip
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg, Outcome
 
@@ -293,6 +294,35 @@ def test_a_file_in_the_place_of_a_directory_would_be_lost_and_a_directory_would_
     assert paths_of(make_plan(ARCHIVE[4:], str(tmp_path), numeric_ids=True).overwritten) == ["top"]
 
 
+class TestCompleting:
+    """An interrupted run that overwrites nothing is completed."""
+
+    def completed(self, destination, own=(), made=("dir",)):
+        plan = make_plan(ARCHIVE, str(destination), numeric_ids=True, overwrite="never")
+        return completing(plan, str(destination), set(own), Begun(0, made), numeric_ids=True)
+
+    def test_its_half_file_is_rewritten_and_others_are_kept(self, destination):
+        (destination / "top").write_text("somebody's")
+        (destination / "dir" / "link").unlink()
+        os.symlink("other", destination / "dir" / "link")
+        plan = self.completed(destination, ["dir/link"])
+        assert (paths_of(plan.outstanding), paths_of(plan.overwritten), paths_of(plan.kept)) == (["dir", "dir/link"], ["dir/link"], ["top"])
+
+    def test_a_further_name_of_its_half_file_is_rewritten_too(self, destination):
+        assert paths_of(self.completed(destination, ["dir/file"]).outstanding) == ["dir", "dir/file", "dir/other"]
+
+    def test_a_directory_that_it_made_gets_its_mode_and_one_that_was_there_does_not(self, destination):
+        (destination / "dir").chmod(0o700)
+        assert paths_of(self.completed(destination).outstanding) == ["dir"]
+        assert paths_of(self.completed(destination, made=("directory", "top")).outstanding) == []
+
+    def test_of_the_directories_that_are_missing_the_uppermost_are_noted(self, extracted, tmp_path):
+        archive = [entry(path, "drwxr-xr-x") for path in ("here", "here/missing", "here/missing/below", "herebeside", "missing/top")]
+        (tmp_path / "made" / "here").mkdir(parents=True)
+        (tmp_path / "made").chmod(0o700)
+        assert '\nmade: ["here/missing", "herebeside", "missing/top"]\n' in extracted(Plan(archive, archive)).note
+
+
 def test_what_was_not_restored_as_it_should_be_is_left_over(destination):
     plan = Plan(ARCHIVE, ARCHIVE)
     assert left_over(plan, str(destination), numeric_ids=True) == []
@@ -351,7 +381,7 @@ def fixture_extracted(monkeypatch, tmp_path):
         extract.patterns = [
             line for option in options if option.startswith("--patterns-from=") for line in Path(option[16:]).read_text().splitlines()
         ]
-        extract.note = (tmp_path / "made" / _extraction.NOTE).read_text()
+        extract.note = (tmp_path / "made" / NOTE).read_text()
         extract.work()
         return Outcome(0, "", Log(""))
 
@@ -401,35 +431,19 @@ def test_what_was_shortened_is_asked_for_by_its_archived_path(tmp_path, extracte
 
 
 def test_a_note_stands_there_as_long_as_it_lasts(extracted, tmp_path):
-    done = extracted(Plan(ARCHIVE, ARCHIVE))
-    note = Note(str(tmp_path / "made"), NEWEST)
-    assert re.search(rf"\narchive: web1 {'ab' * 32}\nbegun: \d+\nprogress: 0 of 5 entries\n", done.note)
+    done = extracted(Plan(ARCHIVE, ARCHIVE), paths=["dir", "top"])
+    assert re.search(rf"\narchive: web1 {'ab' * 32}\nselection: .*\nbegun: \d+\nmade: \[\"dir\"\]\nprogress: 0 of 5 entries\n", done.note)
     assert "run the same task again" in done.note
-    assert stat.S_IMODE((tmp_path / "made" / _extraction.NOTE).stat().st_mode) == 0o600
-    assert abs(note.begun() - time.time()) < 60
-    assert Note(str(tmp_path / "made"), NEWEST._replace(id="cd" * 32)).begun() is None
-    note.write(1234, 1, 2)
-    extracted(Plan(ARCHIVE, ARCHIVE))
-    assert note.begun() == 1234  # it goes on
-    note.remove()
-    assert note.begun() is None
-
-
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.write_bytes(b"\xff\0")])
-def test_something_else_is_no_note(tmp_path, make):
-    make(tmp_path / _extraction.NOTE)
-    assert Note(str(tmp_path), NEWEST).begun() is None
-
-
-def test_a_link_is_no_note(tmp_path):
-    (tmp_path / "elsewhere").write_text(f"archive: web1 {NEWEST.id}\nbegun: 1234\n")
-    os.symlink("elsewhere", tmp_path / _extraction.NOTE)
-    assert Note(str(tmp_path), NEWEST).begun() is None
+    note = Note(str(tmp_path / "made"), NEWEST, Wanted(paths=["dir", "top"]).choice)
+    assert abs(note.begun().moment - time.time()) < 60
+    note.write(Begun(1234, ("x",)), 1, 2)
+    extracted(Plan(ARCHIVE, ARCHIVE), paths=["dir", "top"])
+    assert note.begun() == Begun(1234, ("x",))  # it goes on
 
 
 def test_the_note_tells_how_far_it_is(extracted, monkeypatch, tmp_path):
     def work():
-        path = tmp_path / "made" / _extraction.NOTE
+        path = tmp_path / "made" / NOTE
         deadline = time.monotonic() + 20
         (tmp_path / "made" / "dir").mkdir()
         (tmp_path / "made" / "dir" / "file").write_text("data")
@@ -460,16 +474,9 @@ def test_how_far_a_large_one_is_costs_few_looks(monkeypatch, tmp_path):
 
     monkeypatch.setattr(_extraction._Comparison, "is_done", is_done)
     entries = [entry(str(number)) for number in range(10_000)]
-    _extraction._follow(entries, _extraction._Comparison(str(tmp_path), entries, True), Note(str(tmp_path), NEWEST), 0, Ended())
-    assert "progress: 4321 of 10000 entries" in (tmp_path / _extraction.NOTE).read_text()
+    _extraction._follow(entries, _extraction._Comparison(str(tmp_path), entries, True), Note(str(tmp_path), NEWEST, {}), Begun(0), Ended())
+    assert "progress: 4321 of 10000 entries" in (tmp_path / NOTE).read_text()
     assert len(looks) < 20
-
-
-def test_what_was_written_since_a_moment_is_known_whatever_its_time_says(destination):
-    now = int(time.time())
-    entries = [*ARCHIVE, entry("gone")]
-    assert paths_of(changed_since(entries, str(destination), now - 60)) == paths_of(ARCHIVE)
-    assert changed_since(entries, str(destination), now + 60) == []
 
 
 def test_two_runs_never_restore_to_one_place(tmp_path):

@@ -50,6 +50,12 @@ def test_standard_input_may_be_given_whatever_it_holds_and_however_long_it_is():
     assert _process.run(["true"], stdin=text).rc == 0, "one that does not read it is no failure"
 
 
+def test_output_may_go_elsewhere(tmp_path):
+    with open(tmp_path / "out", "wb") as file:
+        done = python("print('out')", output=file.fileno())
+    assert (done.stdout, (tmp_path / "out").read_text()) == ("", "out\n")
+
+
 def test_there_is_no_terminal_to_ask_at():
     done = python("open('/dev/tty')")
     assert done.rc == 1

@@ -74,8 +74,9 @@ class ActionModule(ActionBase):
         answer["escrowed"] = [record._asdict() for record in keeper.records]
         answer["unescrowed"] = keeper.unescrowed
         answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted, *keeper.left_alone]
-        if answer["ssh"] is not None:
-            facts = variables.get("ansible_facts", {})
+        facts = variables.get("ansible_facts", {})
+        # without them the role asks for them, and publishes then
+        if answer["ssh"] is not None and set(fleet.fact_needs(task["configs"])) <= set(facts):
             answer.update(fleet.published(task["configs"], task.get("destinations", []), answer["ssh"], facts, name, user))
         return answer
 

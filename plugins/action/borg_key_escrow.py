@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from typing import Any, Iterator, Mapping, NamedTuple, Optional
 
 from ansible.errors import AnsibleError
@@ -36,6 +37,8 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients
 SPECIFICATION = {**COMMON_ARGUMENTS, **ARGUMENTS}
 #: What the target needs. The passphrase is not among it: an export takes none.
 _OF_TARGET = ("directory", "identity_file", *(name for name in COMMON_ARGUMENTS if name not in ("passphrase", "passcommand")))
+#: What borg replaces in a location.
+_WORD = r"\{[^{}]*\}"
 
 Result = dict[str, Any]
 
@@ -95,7 +98,7 @@ class ActionModule(ActionBase):
                 if self._task.check_mode and key in escrow.keys and request.parameters["key_digest"] is not None:
                     return _result(escrow, Difference(), None, None, assumed=True)
                 raise
-        wanted = request.bundle._replace(key=key, identity=_identity_of(answer, escrow))
+        wanted = request.bundle._replace(key=key, identity=_identity_of(answer, escrow), resolved=_resolved(answer, request))
         if key is None:
             wanted = escrow.provisional(wanted, request.parameters["previous_passphrases"]) or wanted
         previous = next(iter(escrow.keys), None)
@@ -205,7 +208,8 @@ def is_kept(escrow: Escrow, request: Request) -> bool:
     key = key_of(answer, escrow.keys)
     if key is None or not escrow.is_proven(key, request.bundle.passphrase):
         return False
-    return not escrow.difference(request.bundle._replace(key=key, identity=_identity_of(answer, escrow))).changed
+    wanted = request.bundle._replace(key=key, identity=_identity_of(answer, escrow), resolved=_resolved(answer, request))
+    return not escrow.difference(wanted).changed
 
 
 def _parameters(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,12 +261,27 @@ def _known_answer(escrow: Escrow, request: Request) -> Optional[Result]:
     digest, identity = request.parameters["key_digest"], None
     if digest not in [key.digest for key in escrow.keys]:
         return None
+    has_words = "{" in request.bundle.locations[0]
+    if has_words and escrow.resolved is None:
+        return None
     if request.parameters["identity_file"] is not None:
         identity = next((text for text in escrow.identities if _has_public_key(text, request.public_key)), None)
         if identity is None:
             return None
     told = None if identity is None else {"digest": _digest(identity), "text": None}
-    return {"digest": digest, "key": None, "identity": told, "assumed": False}
+    resolved = escrow.resolved if has_words else None
+    return {"digest": digest, "key": None, "identity": told, "resolved": resolved, "assumed": False}
+
+
+def _resolved(answer: Result, request: Request) -> Optional[str]:
+    """The location with the target's names in it, and with nothing else: whoever restores will go there.
+
+    :raises Failure: ``unsafe``.
+    """
+    resolved, location = answer["resolved"], request.bundle.locations[0]
+    if resolved is not None and not re.fullmatch(r"\w[\w.-]*".join(map(re.escape, re.split(_WORD, location))), resolved):
+        raise Failure("unsafe", f"The target says that {location} is {resolved!r} there, which it cannot be. Look at that machine.")
+    return None if resolved is None else str(resolved)
 
 
 def _has_public_key(identity: str, wanted: Optional[PublicKey]) -> bool:

@@ -24,6 +24,7 @@ class FilterModule:
             "borgmatic_narrowed": _telling(recovery.narrowed),
             "borgmatic_opened": _telling(recovery.options),
             "borgmatic_recovered": _telling(recovery.recovered),
+            "borgmatic_resolved": _telling(recovery.resolved),
             "borgmatic_sources": _telling(recovery.sources),
         }
 

@@ -57,9 +57,14 @@ _list:
       description: The location of the repository.
       type: str
     locations:
-      description: All its locations.
+      description: All its locations, RV(_list[].resolved) among them.
       type: list
       elements: str
+    resolved:
+      description: >-
+        The location as the client's Borg reads it, where it has words such as C({hostname}); V(null) where it has none, or where the
+        bundle is of an older release.
+      type: str
     id:
       description: The repository's id; V(null) where it did not exist yet when the bundle was written.
       type: str

@@ -19,6 +19,8 @@ description:
     is the old or the new one, whole, with mode 0600, at every moment. Nothing of it is ever on a disk in clear.
   - A repository whose key is not the one in escrow is an alarm, C(drift), for a client in the wrong hands can destroy its own
     key even where it cannot delete anything. Nothing is overwritten then.
+  - Where the location has words for names that Borg puts in their places, such as C({hostname}) and C({user}), the target tells what they
+    stand for there, and the bundle holds that location, too. Another machine or account would be led elsewhere.
   - Where nothing is to be done it costs one Borg command, and with O(key_digest) nothing at all on the target. The key comes to the
     controller only where the bundle lacks it, and is in no result.
 extends_documentation_fragment:
@@ -317,7 +319,7 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
     """What the controller's half needs of the target. What it knows by its digest stays here."""
     parameters = module.params
     borg = borg_from(parameters)
-    result: dict[str, Any] = {"changed": False, "assumed": False, **dict.fromkeys(("digest", "key", "identity"))}
+    result: dict[str, Any] = {"changed": False, "assumed": False, **dict.fromkeys(("digest", "key", "identity", "resolved"))}
     try:
         identity = _identity(parameters["identity_file"])
         key = _key(borg)
@@ -329,6 +331,8 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
         digest = hashlib.sha256(identity.encode()).hexdigest()
         result["identity"] = {"digest": digest, "text": None if digest in parameters["known_digests"] else identity}
     if key is not None:
+        # another machine, or another account, would put its own names there
+        result["resolved"] = borg.repository.canonical if "{" in str(borg.repository) else None
         result["digest"] = key.digest
         result["key"] = None if key.digest in parameters["known_digests"] else key.text
     return result

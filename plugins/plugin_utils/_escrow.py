@@ -121,6 +121,11 @@ class Escrow:
             return None
         return _with_others(full, [*self.passphrases, wanted.passphrase])
 
+    @property
+    def resolved(self) -> Optional[str]:
+        """The location without words for names, where a bundle says it."""
+        return next((copy.bundle.resolved for copy in self.copies if copy.bundle is not None and copy.bundle.resolved is not None), None)
+
     def key_for(self, wanted: Bundle) -> Optional[ExportedKey]:
         """The key in escrow that a wanted bundle's passphrase is known to open, in the mode that it names, if it names one."""
         for copy in self.copies:

@@ -40,6 +40,7 @@ class Source(NamedTuple):
     :ivar host: the server; None for a local one.
     :ivar port: of its SSH.
     :ivar path: the path on it, absolute or below its account's home.
+    :ivar key_name: what borg calls the file of its key, where it has one.
     """
 
     config: str
@@ -51,6 +52,7 @@ class Source(NamedTuple):
     host: Optional[str]
     port: int
     path: str
+    key_name: str
 
     @property
     def record(self) -> plan.RepositoryRecord:
@@ -123,7 +125,8 @@ def described(bundle: Bundle) -> dict[str, Any]:
     """A bundle as playbooks take it; it holds secrets."""
     return {
         "repository": bundle.locations[0],
-        "locations": list(bundle.locations),
+        "locations": [*bundle.locations, *([bundle.resolved] if bundle.resolved else [])],
+        "resolved": bundle.resolved,
         "id": None if bundle.key is None else bundle.key.id,
         "key": None if bundle.key is None else bundle.key.text,
         "encryption": bundle.encryption,
@@ -134,15 +137,24 @@ def described(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def sources(configs: Sequence[Mapping[str, Any]], host: str, repository: str = "", config: str = "") -> list[dict[str, Any]]:
+def sources(
+    configs: Sequence[Mapping[str, Any]],
+    host: str,
+    repository: str = "",
+    config: str = "",
+    bundles: Sequence[Mapping[str, Any]] = (),
+    user: str = "root",
+) -> list[dict[str, Any]]:
     """Every repository of every configuration, in order.
 
     :param host: the inventory's name of their client.
     :param repository: only this one, by its location, path or label.
     :param config: only those of the configuration of this name.
+    :param bundles: what stands in escrow: there the client itself has told its names, where locations have borg's words for them.
+    :param user: whom its backups run as.
     :raises Failure: ``invalid_argument``: there is none.
     """
-    found = list(_sources(configs, host))
+    found = list(_sources(configs, host, bundles, user))
     wanted = [source for source in found if config in ("", source.config) and repository in ("", *_names(source, configs))]
     if not wanted:
         there = ", ".join(f"{source.label or source.location} ({source.config})" for source in found) or "none at all"
@@ -171,6 +183,29 @@ def options(
     if "passphrase" in said:
         said.pop("passcommand", None)
     return said
+
+
+def resolved(
+    configs: Sequence[Mapping[str, Any]], bundles: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], user: str
+) -> list[dict[str, Any]]:
+    """The configurations with the lost machine's names in the locations for which the new one has others; they hold secrets.
+
+    :param bundles: what stands in escrow, where the lost machine has told its names.
+    :param facts: the new machine's.
+    :param user: whom its backups run as.
+    """
+    fqdn = str(facts.get("fqdn", ""))
+    words = {"hostname": str(facts.get("hostname", "")), "fqdn": fqdn, "reverse-fqdn": ".".join(reversed(fqdn.split("."))), "user": user}
+    result = []
+    for entry in configs:
+        document = check_document(entry.get("config"), bool(entry.get("allow_unknown_options")))
+        repositories = []
+        for position, said in enumerate(document["repositories"]):
+            location = plan.location_of(document, position)
+            before = _told(location, bundles)
+            repositories.append(said if before in (None, _with(words, location)) else {**said, "path": before})
+        result.append(dict(entry) if repositories == document["repositories"] else {**entry, "config": {**document, "repositories": repositories}})
+    return result
 
 
 def narrowed(configs: Sequence[Mapping[str, Any]], host: str, repository: str = "") -> list[dict[str, Any]]:
@@ -214,12 +249,12 @@ def bundle_of(bundles: Sequence[Mapping[str, Any]], source: Mapping[str, Any]) -
     return next((dict(bundle) for bundle in bundles if source["location"] in bundle["locations"]), {})
 
 
-def _sources(configs: Sequence[Mapping[str, Any]], host: str) -> Iterator[Source]:
+def _sources(configs: Sequence[Mapping[str, Any]], host: str, bundles: Sequence[Mapping[str, Any]], user: str) -> Iterator[Source]:
     for entry in configs:
         document = check_document(entry.get("config"), bool(entry.get("allow_unknown_options")))
         for position, said in enumerate(document["repositories"]):
             location = plan.location_of(document, position)
-            written = _written_out(location, host)
+            written = _told(location, bundles) or _written_out(location, host, user)
             parsed = Location.parse(written)
             yield Source(
                 config=entry["name"],
@@ -231,6 +266,7 @@ def _sources(configs: Sequence[Mapping[str, Any]], host: str) -> Iterator[Source
                 host=parsed.host.strip("[]") if parsed.host else None,
                 port=parsed.port or DEFAULT_PORT,
                 path=path_on_server(parsed.path),
+                key_name=_key_name(parsed),
             )
 
 
@@ -252,7 +288,23 @@ def _filter(document: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub("*", text)
 
 
-def _written_out(location: str, host: str) -> str:
-    """A location without borg's words for the client: the roles admit nobody whose names differ from the inventory's."""
-    words = {"hostname": host.partition(".")[0], "fqdn": host, "reverse-fqdn": ".".join(reversed(host.split("."))), "user": "root"}
+def _key_name(location: Location) -> str:
+    """Source: `borg.helpers.parseformat.Location.to_key_filename`, 1.2.9 and 1.4.5."""
+    name = re.sub(r"\W", "_", location.path).strip("_")
+    server = re.sub(r"\W", "_", location.host.strip("[]")) + "__" if location.host else ""
+    return (server + name)[:100]
+
+
+def _told(location: str, bundles: Sequence[Mapping[str, Any]]) -> Optional[str]:
+    """A location without borg's words for the client, as the client itself has told it; None: it has not, or need not."""
+    return next((str(bundle["resolved"]) for bundle in bundles if location == bundle["repository"] and bundle["resolved"]), None)
+
+
+def _written_out(location: str, host: str, user: str) -> str:
+    """The same where the client has told nothing: the roles admit nobody whose names differ from the inventory's."""
+    words = {"hostname": host.partition(".")[0], "fqdn": host, "reverse-fqdn": ".".join(reversed(host.split("."))), "user": user}
+    return _with(words, location)
+
+
+def _with(words: Mapping[str, str], location: str) -> str:
     return _PLACEHOLDER.sub(lambda found: words.get(found.group(1), found.group()), location)

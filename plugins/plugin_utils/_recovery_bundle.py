@@ -60,6 +60,7 @@ class Bundle(NamedTuple):
     :ivar known_hosts: lines for ssh.
     :ivar configuration: borgmatic's file.
     :ivar other_passphrases: those that may be in force, too, for the passphrase was being changed.
+    :ivar resolved: the first location with the client's own names in the place of borg's words for them, if it has any.
     :ivar seals: what is known of the files beside it. They are no part of its content.
     """
 
@@ -73,6 +74,7 @@ class Bundle(NamedTuple):
     known_hosts: tuple[str, ...] = ()
     configuration: Optional[str] = None
     other_passphrases: tuple[str, ...] = ()
+    resolved: Optional[str] = None
     seals: tuple[Seal, ...] = ()
 
     def render(self, opening: Sequence[str] = VAULT_OPENING) -> str:
@@ -117,6 +119,7 @@ class Bundle(NamedTuple):
             known_hosts=tuple(_text(data, "known_hosts").splitlines()) if "known_hosts" in data else (),
             configuration=_text(data, "configuration") if "configuration" in data else None,
             other_passphrases=tuple(_text(data, name) for name in itertools.takewhile(data.__contains__, _other_names())),
+            resolved=_text(data, "resolved") if "resolved" in data else None,
             seals=_seals(data.get("seals", [])),
         )
 
@@ -136,6 +139,8 @@ class Bundle(NamedTuple):
         if self.key is not None:
             yield f"repository_id: {_quoted(self.key.id)}\n"
         yield "locations:\n" + "".join(f"  - {_quoted(location)}\n" for location in self.locations)
+        if self.resolved is not None:
+            yield f"resolved: {_quoted(self.resolved)}\n"
         if self.encryption is not None:
             yield f"encryption: {_quoted(self.encryption)}\n"
         if self.remote_path != _DEFAULT_REMOTE_PATH:
@@ -154,7 +159,7 @@ class Bundle(NamedTuple):
             yield "seals:\n" + "".join(f"  - {json.dumps(seal._asdict())}\n" for seal in self.seals)
 
     def _words(self, opening: Sequence[str]) -> Iterator[str]:
-        location = shlex.quote(self.locations[0])
+        location = shlex.quote(self.resolved or self.locations[0])
         yield "Recovery bundle of a Borg repository: what it takes to get its data back. Whoever reads this can read the backups."
         yield ""
         if self.key is None:
@@ -187,7 +192,7 @@ class Bundle(NamedTuple):
         yield "Look what there is, and restore an archive, with its name in place of ARCHIVE, into an empty directory:"
         yield f"    borg list {location}"
         yield f"    mkdir ~/restored && (cd ~/restored && borg extract {location}::ARCHIVE)"
-        if "{" in self.locations[0]:
+        if "{" in location:
             yield f"Words in braces stand for names of the lost machine, {self.host}: write them out."
         if self.configuration is not None:
             yield ""
@@ -230,7 +235,7 @@ def _other_names() -> Iterator[str]:
 def _shown(name: str, value: Any, *, changed: bool = False) -> Any:
     if name == "other_passphrases" and not value:
         return None
-    if value is None or name in ("host", "locations", "encryption", "remote_path", "known_hosts"):
+    if value is None or name in ("host", "locations", "resolved", "encryption", "remote_path", "known_hosts"):
         return list(value) if isinstance(value, tuple) else value
     if name == "key":
         return f"sha256:{value.digest}"

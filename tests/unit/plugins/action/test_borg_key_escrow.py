@@ -40,7 +40,7 @@ AGE_KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 GPG_KEY = "5A1B2C3D4E5F60718293A4B5C6D7E8F901234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUzcH8XkRr4d9q6nXw1sG5vHcQm0yJm9iB3T2kq7WcE"
 SECRETS = [("ada", VaultSecret(b"one")), ("grace", VaultSecret(b"two"))]
-ABSENT = {"digest": None, "key": None, "identity": None, "assumed": False, "changed": False}
+ABSENT = {"digest": None, "key": None, "identity": None, "resolved": None, "assumed": False, "changed": False}
 
 
 class Target:
@@ -169,6 +169,32 @@ class TestPresent:
         target.answer = {**ABSENT, "assumed": True}
         result = target.run(check=True)
         assert result["changed"] and result["assumed"] and result["digest"] is result["provisional"] is None
+
+
+class TestResolved:
+    """Borg has words for the names of its machine and account: only there it is known what they stand for."""
+
+    PLACE = "ssh://borg@backup1/./{user}-{hostname}"
+
+    def test_what_the_target_says_is_kept_and_asked_for_once(self, target):
+        target.answer = {**ABSENT, "digest": KEY.digest, "key": KEY.text, "resolved": "ssh://borg@backup1/./ada-srv17"}
+        first = target.run(repository=self.PLACE)
+        assert target.bundle(first).resolved == "ssh://borg@backup1/./ada-srv17" and target.bundle(first).locations == (self.PLACE,)
+        again = target.run(repository=self.PLACE, key_digest=KEY.digest)
+        assert not again["changed"] and len(target.asked) == 1
+
+    def test_a_bundle_that_does_not_say_it_is_completed(self, target):
+        target.answer = {**ABSENT, "digest": KEY.digest, "key": KEY.text}
+        target.run(repository=self.PLACE)
+        target.answer["resolved"] = "ssh://borg@backup1/./ada-srv17"
+        assert target.run(repository=self.PLACE, key_digest=KEY.digest)["diff"]["after"] == {"resolved": "ssh://borg@backup1/./ada-srv17"}
+
+    @pytest.mark.parametrize(
+        "said", ["ssh://borg@evil/./ada-web1", "ssh://borg@backup1/./../x-web1", "ssh://borg@backup1/./ada-web1/x", "ssh://borg@backup1/./..-x"]
+    )
+    def test_it_never_leads_elsewhere(self, target, said):
+        target.answer = {**ABSENT, "digest": KEY.digest, "key": KEY.text, "resolved": said}
+        assert "cannot be" in failed(target.run(repository=self.PLACE), "unsafe") and target.files() == {}
 
 
 class TestProvisional:

@@ -39,6 +39,27 @@ class TestSources:
         (source,) = recovery.sources([config(SECOND)], "web1.example.org")
         assert source["location"] == SECOND and source["elsewhere"] == SECOND.replace("{hostname}", "web1")
 
+    def test_the_client_itself_has_told_its_names_to_its_bundle(self):
+        place = "ssh://borg@backup1/./{user}-{hostname}"
+        bundles = [recovery.described(Bundle("web1", (place,), "one", resolved="ssh://borg@backup1/./ada-srv17"))]
+        (source,) = recovery.sources([config(place)], "web1", bundles=bundles, user="root")
+        assert (source["location"], source["elsewhere"], source["path"]) == (place, "ssh://borg@backup1/./ada-srv17", "ada-srv17")
+        (source,) = recovery.sources([config(place)], "web1", user="ada")
+        assert source["elsewhere"] == "ssh://borg@backup1/./ada-web1"
+
+    @pytest.mark.parametrize(
+        ("place", "name"),
+        [
+            (FIRST, "backup1__web1"),
+            (SECOND, "2001_db8__1__srv_web1"),
+            ("/mnt/disk/a b", "mnt_disk_a_b"),
+            ("ssh://b/" + "x" * 120, "b__" + "x" * 97),
+        ],
+    )
+    def test_borg_has_a_name_for_the_file_of_a_key(self, place, name):
+        (source,) = recovery.sources([config(place)], "web1")
+        assert source["key_name"] == name
+
     @pytest.mark.parametrize("named", [FIRST, "near", "web1"])
     def test_one_is_chosen_by_any_of_its_names(self, named):
         found = recovery.sources([config({"path": FIRST, "label": "near"}, SECOND)], "web1", named)
@@ -60,6 +81,26 @@ class TestSources:
     def test_the_newest_archive_is_one_of_this_configuration(self, said, pattern):
         (source,) = recovery.sources([config("/mnt/disk", **said)], "web1")
         assert source["match_archives"] == pattern
+
+
+class TestResolved:
+    PLACE = "ssh://borg@backup1/./{user}-{hostname}"
+    CONFIGS = [config({"path": PLACE, "label": "near"}, "/mnt/{fqdn}"), config("/mnt/disk", name="other")]
+    BUNDLES = [recovery.described(Bundle("web1", (PLACE,), "one", resolved="ssh://borg@backup1/./ada-web1"))]
+
+    def test_another_machine_goes_where_the_lost_one_went(self):
+        found = recovery.resolved(self.CONFIGS, self.BUNDLES, {"hostname": "new", "fqdn": "new.example.org"}, "ada")
+        assert found[0]["config"]["repositories"][0] == {"path": "ssh://borg@backup1/./ada-web1", "label": "near"}
+        assert found[0]["config"]["repositories"][1]["path"] == "/mnt/{fqdn}"  # no bundle says it
+        assert found[0]["config"]["keep_daily"] == 7 and found[1] == self.CONFIGS[1]
+        assert recovery.bundle_of(self.BUNDLES, {"location": "ssh://borg@backup1/./ada-web1"})["passphrase"] == "one"
+
+    def test_so_does_another_account(self):
+        found = recovery.resolved(self.CONFIGS, self.BUNDLES, {"hostname": "web1"}, "root")
+        assert found[0]["config"]["repositories"][0]["path"] == "ssh://borg@backup1/./ada-web1"
+
+    def test_one_of_the_same_names_keeps_them(self):
+        assert recovery.resolved(self.CONFIGS, self.BUNDLES, {"hostname": "web1"}, "ada") == self.CONFIGS
 
 
 class TestNarrowed:

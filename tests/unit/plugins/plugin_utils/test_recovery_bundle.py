@@ -50,7 +50,8 @@ class TestRoundTrip:
     @pytest.mark.parametrize(
         "bundle",
         [BUNDLE, BUNDLE._replace(key=None), Bundle("web1", ("/srv/backup",), "x"), BUNDLE._replace(identity="no newline"),
-         BUNDLE._replace(other_passphrases=("one", "  two\x07", "three"))],
+         BUNDLE._replace(other_passphrases=("one", "  two\x07", "three")),
+         BUNDLE._replace(locations=("/mnt/{hostname}",), resolved="/mnt/web1")],
     )  # fmt: skip
     def test_what_was_rendered_is_read(self, bundle):
         assert Bundle.parse(bundle.render()) == bundle
@@ -142,6 +143,10 @@ class TestWords:
 
     def test_placeholders(self):
         assert "names of the lost machine, web1" in BUNDLE._replace(locations=("/srv/{hostname}",)).render()
+
+    def test_names_that_the_client_has_told_need_not_be_written_out(self):
+        text = BUNDLE._replace(locations=("/srv/{hostname}",), resolved="/srv/web1").render()
+        assert "borg list /srv/web1\n" in text and "names of the lost machine" not in text
 
     def test_a_location_is_quoted_for_the_shell(self):
         assert "borg list '/srv/a b'" in BUNDLE._replace(locations=("/srv/a b",)).render()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prints what a tree holds: manifest.py DIRECTORY"""
+"""Prints what a tree holds: manifest.py DIRECTORY [holes]"""
 
 import hashlib
 import json
@@ -19,14 +19,16 @@ def main() -> None:
 
 
 def described(path: str, name: str, first: dict) -> list:
-    """What a restore has to bring back of a file: mode, owner, time, content, extended attributes (ACLs among them), hard links.
+    """What a restore has to bring back of a file: mode, owner, time, content, extended attributes (ACLs among them), hard links, and holes,
+    where they count.
 
     :param first: the first name of each file so far.
     """
     found = os.lstat(path)
     attributes = {key: os.getxattr(path, key, follow_symlinks=False).hex() for key in sorted(os.listxattr(path, follow_symlinks=False))}
     same = name if stat.S_ISDIR(found.st_mode) else first.setdefault(found.st_ino, name)
-    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_mtime_ns, contents(path, found.st_mode), attributes, same]
+    sparse = "holes" in sys.argv[2:] and found.st_size > 1_000_000 and found.st_blocks * 512 < found.st_size // 2
+    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_mtime_ns, contents(path, found.st_mode), attributes, same, sparse]
 
 
 def contents(path: str, mode: int) -> "str | None":
@@ -34,8 +36,11 @@ def contents(path: str, mode: int) -> "str | None":
         return os.readlink(path)
     if not stat.S_ISREG(mode):
         return None
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

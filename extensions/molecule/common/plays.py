@@ -127,4 +127,4 @@ class Machine:
         return self.host.run("test -e %s", path).rc == 0
 
     def manifest(self, directory: str) -> dict[str, Any]:
-        return json.loads(self.host.check_output("python3 -c %s %s", MANIFEST, directory))
+        return json.loads(self.host.check_output("python3 -c %s %s holes", MANIFEST, directory))

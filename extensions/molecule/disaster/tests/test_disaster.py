@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from plays import INVENTORY, TIMERS, Machine, Playbook, play
 
 CLIENT = "client1"
@@ -48,8 +50,8 @@ def state_of(client: Machine, labels: tuple[str, ...] = LABELS) -> Life:
 
 
 @pytest.fixture(scope="module")
-def before() -> Life:
-    """Back the client up, and lose it: a bare machine takes its name. Whoever burnt it down has destroyed a key, too, and nobody gets to
+def before(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Back the client up, and lose it: a bare machine without Borg takes its name. Whoever burnt it down has destroyed a key, too, and nobody gets to
     the server that it was on."""
     client = Machine(CLIENT)
     client.output(FIXED)
@@ -62,7 +64,11 @@ def before() -> Life:
     subprocess.run(["docker", "rm", "--force", f"{os.environ['LAB_NAME']}-{CLIENT}"], check=True, capture_output=True)
     shutil.rmtree(Path.home() / ".ansible/cp", ignore_errors=True)
     tests = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]).parents[2] / "tests"
-    subprocess.run(["/usr/bin/python3", "-m", "lab.fleet", "up", INVENTORY], cwd=tests, check=True, capture_output=True)
+    bare = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    bare["borg_clients"]["hosts"][CLIENT] = {"lab_layer": "bare"}
+    inventory = tmp_path_factory.mktemp("bare") / "hosts.yml"
+    inventory.write_text(json.dumps(bare), encoding="utf-8")
+    subprocess.run(["/usr/bin/python3", "-m", "lab.fleet", "up", inventory], cwd=tests, check=True, capture_output=True)
     subprocess.run(["docker", "network", "disconnect", os.environ["LAB_NAME"], SERVER], check=True, capture_output=True)
     return life
 
@@ -71,7 +77,7 @@ def before() -> Life:
 def client(before: Life) -> Machine:
     """The bare one."""
     machine = Machine(CLIENT, life="second")
-    assert not any(machine.exists(path) for path in (*DATA, "/root/.ssh/fleetbackup_ed25519", "/etc/borgmatic.d"))
+    assert not any(machine.exists(path) for path in (*DATA, "/root/.ssh/fleetbackup_ed25519", "/etc/borgmatic.d", "/usr/bin/borg"))
     return machine
 
 

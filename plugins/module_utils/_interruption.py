@@ -63,16 +63,26 @@ class Note:
         return self._read() is not None
 
     def begun(self) -> Optional[Begun]:
-        """The extraction of the same files of the same archive that did not end; None: there is none.
+        """The extraction of the same files of the same archive that did not end; None: there is none."""
+        match = self._read()
+        if match is None or match.group(2, 3) != (self._archive.id, self._selection):
+            return None
+        return Begun(int(match.group(4)), tuple(json.loads(match.group(5))))
 
-        :raises Failure: ``unsafe``: it is of others.
+    def check_others(self, *, replacing: bool) -> Optional[str]:
+        """Refuse the place of an extraction of other files that did not end: this one would leave them by half, and nobody would know.
+
+        :param replacing: whether this one replaces what differs, wherever it is from. Then the same files of another archive may take the
+            places of the half ones, as where the server went away with which it began.
+        :returns: the archive that gives way.
+        :raises Failure: ``unsafe``.
         """
         match = self._read()
-        if match is None:
+        if match is None or match.group(2, 3) == (self._archive.id, self._selection):
             return None
-        name, identity, selection, moment, made = match.groups()
-        if (identity, selection) == (self._archive.id, self._selection):
-            return Begun(int(moment), tuple(json.loads(made)))
+        name, selection = match.group(1, 3)
+        if replacing and selection == self._selection:
+            return str(name)
         raise Failure(
             "unsafe",
             f"{printable(os.path.dirname(self._path))}: another restore was interrupted here, of {name}"

@@ -17,7 +17,7 @@ description:
   - As long as it has not ended, the file C(.fleetbackup-restoring) stands at the destination. It tells which files of which archive
     are restored, and every ten seconds how far that is. Where a run was killed it stays, and the next run for the same files of the
     same archive completes the restore. A run for others is refused there (C(error=unsafe)), for it would leave files by half, and
-    nobody would know.
+    nobody would know; only with O(overwrite=changed) or V(always) the same files of another archive may take their places.
   - Content, mode, owner, modification time, hard and symbolic links, extended attributes and ACLs come back as far as the
     user and the file system allow. Other files at the destination are left alone.
   - Where the file system of the destination cannot keep extended attributes, or the user may not set them (only root may set
@@ -310,6 +310,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     note = interruption.Note(destination, archive, wanted.choice)
     if note.exists():
         extraction.check_idle(destination)
+    given_up = note.check_others(replacing=parameters["overwrite"] in ("changed", "always"))
+    if given_up is not None:
+        module.warn(f"{destination}: a restore of {given_up} was interrupted here. What is in that archive alone may be there by half.")
     begun = note.begun()
     if parameters["overwrite"] in (None, "never"):
         displaced = [*plan.overwritten, *plan.kept]

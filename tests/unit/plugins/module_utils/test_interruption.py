@@ -53,8 +53,16 @@ class TestNote:
     def test_a_run_for_others_is_refused_and_told_of_which_they_are(self, tmp_path, other):
         note(tmp_path).write(Begun(1234), 1, 2)
         with pytest.raises(Failure, match=r"another restore was interrupted here, of web1 \(\{.*srv.*\}\).*othing was extracted") as caught:
-            note(tmp_path, **other).begun()
+            note(tmp_path, **other).check_others(replacing=False)
+        assert note(tmp_path, **other).begun() is None
         assert caught.value.error == "unsafe" and str(tmp_path / NOTE) in caught.value.msg
+
+    def test_the_same_files_of_another_archive_may_replace_them_where_that_is_said(self, tmp_path):
+        note(tmp_path).write(Begun(1234), 1, 2)
+        assert note(tmp_path, NEWEST._replace(id="cd" * 32)).check_others(replacing=True) == "web1"
+        assert note(tmp_path).check_others(replacing=True) is None is note(tmp_path / "x").check_others(replacing=False)
+        with pytest.raises(Failure, match="another restore was interrupted here"):
+            note(tmp_path, NEWEST._replace(id="cd" * 32), paths=["srv"]).check_others(replacing=True)
 
     @pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.write_bytes(b"\xff\0")])
     def test_something_else_is_none(self, tmp_path, make):

@@ -13,12 +13,12 @@ import time
 from typing import Any, Callable, Mapping, Optional
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import RESTORING
 from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 
 #: How long a restore may take: Ansible wants to know a limit.
 _LIMIT = 30 * 24 * 3600
@@ -28,10 +28,9 @@ _PAUSE = 5.0
 Result = dict[str, Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Starts the module, waits for it, and tells how far it is."""
 
-    TRANSFERS_FILES = False
     _supports_async = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Result:
@@ -39,7 +38,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         every = self._every()
         if every is None:
-            result.update(self._launch(task_vars, wrap_async=bool(self._task.async_val)))
+            result.update(self.as_told(task_vars))
             return result
         progress = Progress((task_vars or {}).get("inventory_hostname", ""), every)
         outcome = self._follow(task_vars, progress)
@@ -62,30 +61,15 @@ class ActionModule(ActionBase):
         """Have the module run by itself, and wait until it has ended."""
         self._task.async_val = _LIMIT
         try:
-            started = self._launch(task_vars, wrap_async=True)
+            started = self._execute_module(task_vars=task_vars, wrap_async=True)
         finally:
             self._task.async_val = 0
         job = started.get("ansible_job_id")
         if started.get("failed") or job is None:
             return started
-        outcome = wait(lambda: self._job(job, task_vars), lambda: self._note(task_vars), progress)
-        self._job(job, task_vars, mode="cleanup")
+        outcome = wait(lambda: self.job(job, task_vars), lambda: self._note(task_vars), progress)
+        self.job(job, task_vars, mode="cleanup")
         return {name: value for name, value in outcome.items() if name not in _OF_JOBS}
-
-    def _launch(self, task_vars: Any, *, wrap_async: bool) -> Result:
-        launched: Result = self._execute_module(
-            module_name="fleetbackup.borg.borg_extract", module_args=dict(self._task.args), task_vars=task_vars, wrap_async=wrap_async
-        )
-        return launched
-
-    def _job(self, job: str, task_vars: Any, mode: str = "status") -> Result:
-        directory = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
-        found: Result = self._execute_module(
-            module_name="ansible.legacy.async_status",
-            module_args={"jid": job, "mode": mode, "_async_dir": directory},
-            task_vars=task_vars,
-        )
-        return found
 
     def _note(self, task_vars: Any) -> str:
         """What the module says at the destination, if it has come so far."""

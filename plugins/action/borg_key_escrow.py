@@ -13,7 +13,6 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _borgmatic_yaml as borgmatic_yaml
 from ansible_collections.fleetbackup.borg.plugins.module_utils._argument_advice import advised
@@ -29,6 +28,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._ssh_keys import 
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._carried_files import files_of
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._escrow import DESTROYED, Escrow, key_of
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._recovery_bundle import Bundle
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._tool_recipients import tool_recipients_of
@@ -43,10 +43,8 @@ _WORD = r"\{[^{}]*\}"
 Result = dict[str, Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Compares what the target tells with what stands in escrow."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Result:
         """Ensure the bundle, or fail with what is in the way."""

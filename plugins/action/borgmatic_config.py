@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_values import verbatim
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
 #: The module's options. Others are refused here: the module would show their values in its own message.
@@ -23,10 +22,8 @@ ARGUMENTS = frozenset(
 )
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Checks ``config`` and hands the rest on."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the module with the checked document, or fail with every problem in it."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetbackup.borg.plugins.action import borg_key_escrow as escrow
 from ansible_collections.fleetbackup.borg.plugins.action import borgmatic_config, borgmatic_schedule
@@ -20,22 +19,21 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._location import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._role_state import SSH_COMMAND
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
 Arguments = Mapping[str, Any]
 
 _OPTIONS = ("objections", "configs", "destinations", "directory", "user", "installation", "identity", "scheduling", "escrow")
 #: What the target never says: a client in the wrong hands would choose what its servers believe.
-_OURS = ("ansible_facts", "servers", "unmet", "unpinned", "escrowed", "unescrowed")
+_OURS = ("servers", "unmet", "unpinned", "escrowed", "unescrowed")
 
 #: Where a bundle stands and for whom, as borg_key_escrow takes it.
 _PLACES = ("directory", "stored", "vault_id", "vault_ids", "on_missing_secret", "age_recipients", "gpg_recipients")
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Asks the target, and looks what stands in escrow."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the module with the requests, or fail with what is wrong with the variables."""
@@ -74,10 +72,8 @@ class ActionModule(ActionBase):
         answer["escrowed"] = [record._asdict() for record in keeper.records]
         answer["unescrowed"] = keeper.unescrowed
         answer["warnings"] = [*answer.get("warnings", []), *keeper.omitted, *keeper.left_alone]
-        facts = variables.get("ansible_facts", {})
-        # without them the role asks for them, and publishes then
-        if answer["ssh"] is not None and set(fleet.fact_needs(task["configs"])) <= set(facts):
-            answer.update(fleet.published(task["configs"], task.get("destinations", []), answer["ssh"], facts, name, user))
+        if answer["ssh"] is not None:
+            answer.update(fleet.published(task["configs"], task.get("destinations", []), answer["ssh"], name, user))
         return answer
 
 
@@ -202,9 +198,10 @@ def requests_of(task: Arguments, machine: str) -> dict[str, Any]:
         machine,
     )
     servers = [destination["ssh"] for destination in destinations if not destination["own_ssh"]]
+    names = fleet.fact_needs(task["configs"])
     return {
         "install": dict(task.get("installation", {})),
-        "ssh": {**task.get("identity", {}), "servers": servers} if destinations else None,
+        "ssh": {**task.get("identity", {}), "servers": servers, "names": names} if destinations else None,
         "repository": [plan.repository(configs, record) for record in plan.repositories(configs)],
         "config": [_config(entry, file, task) for entry, file in zip(configs, plan.files(configs, place))],
         "schedule": schedule,

@@ -10,10 +10,10 @@ import time
 from typing import Any, Callable, Mapping, Optional
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 
 #: The longest time between two looks, in seconds. Each costs a launch of the module.
 _PAUSE = 5.0
@@ -24,10 +24,9 @@ _WIDTH = 120
 Result = dict[str, Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Starts the runs, waits for them, and tells how they stand."""
 
-    TRANSFERS_FILES = False
     _supports_async = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Result:

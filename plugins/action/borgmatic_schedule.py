@@ -9,10 +9,9 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any, Mapping
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._schedule_needs import Needs
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._spelling import nearest
 
@@ -23,10 +22,8 @@ ARGUMENTS = frozenset(
 )
 
 
-class ActionModule(ActionBase):
+class ActionModule(Factless):
     """Derives what ``documents`` tells, and drops them."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the module with what the schedules need, or fail with what is wrong with a document."""

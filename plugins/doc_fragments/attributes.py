@@ -10,6 +10,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 attributes:
+  action:
+    description: Has a corresponding action plugin, so that some of it runs on the controller.
+    support: full
+    details: It takes no facts from the target.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying the target.
     support: full

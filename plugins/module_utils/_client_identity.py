@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "hostname": {"type": "str"},
         },
     },
+    "names": {"type": "list", "elements": "str", "choices": ["hostname", "fqdn"], "default": []},
     "known_hosts": {"type": "str", "default": "~/.ssh/fleetbackup_known_hosts"},
     "config": {"type": "str", "default": "~/.ssh/fleetbackup_config"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -65,8 +66,17 @@ def ensure(call: Call) -> dict[str, Any]:
         private_key=_private_key(parameters["private_key"]),
     )
     if parameters["state"] == "absent":
-        return identity.remove(key=parameters["remove_key"], check_mode=call.check_mode)
-    return identity.ensure(check_mode=call.check_mode)
+        result = identity.remove(key=parameters["remove_key"], check_mode=call.check_mode)
+    else:
+        result = identity.ensure(check_mode=call.check_mode)
+    return {**result, "names": {name: _called(name) for name in parameters["names"]}}
+
+
+def _called(name: str) -> str:
+    """What borg puts in the place of a placeholder: it asks the same function of Python."""
+    import socket  # not for those who need no name
+
+    return socket.gethostname().partition(".")[0] if name == "hostname" else socket.getfqdn()
 
 
 def _private_key(given: Optional[str]) -> Optional[str]:

@@ -151,6 +151,8 @@ options:
     elements: str
     default: []
 attributes:
+  async:
+    support: none
   diff_mode:
     details: Of keys only digests are shown, and of the passphrase and the configuration only whether they change.
 notes:

@@ -72,6 +72,13 @@ options:
         description:
           - The name or address to connect to where it differs from O(servers[].host).
         type: str
+  names:
+    description:
+      - What is to be told of how the machine calls itself, as Borg's placeholders C({hostname}) and C({fqdn}) do.
+    type: list
+    elements: str
+    choices: [hostname, fqdn]
+    default: []
   known_hosts:
     description:
       - The file with the pinned host keys. The whole file is this module's; one that it did not write is refused.
@@ -220,6 +227,11 @@ unpinned:
   type: list
   elements: str
   sample: []
+names:
+  description: What the machine calls itself, for each of O(names). Predicted in check mode.
+  returned: success
+  type: dict
+  sample: {"hostname": "web1"}
 assumed:
   description: Whether check mode could not know, because an earlier step was not executed (ssh-keygen is not installed yet).
   returned: success

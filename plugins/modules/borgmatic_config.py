@@ -23,6 +23,9 @@ description:
 extends_documentation_fragment:
   - fleetbackup.borg.attributes
   - fleetbackup.borg.attributes.actiongroup_borg
+attributes:
+  async:
+    support: none
 options:
   path:
     description:

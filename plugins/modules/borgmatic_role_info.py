@@ -20,6 +20,9 @@ extends_documentation_fragment:
   - fleetbackup.borg.attributes
   - fleetbackup.borg.attributes.info
   - fleetbackup.borg.attributes.actiongroup_borg
+attributes:
+  async:
+    support: none
 options:
   objections:
     description:

@@ -21,11 +21,7 @@ extends_documentation_fragment:
   - fleetbackup.borg.attributes
   - fleetbackup.borg.attributes.actiongroup_borg
 attributes:
-  action:
-    description: Has a corresponding action plugin, so that some of it runs on the controller.
-    support: full
   async:
-    description: Supports being used with the C(async) keyword.
     support: none
     details: Say O(wait=false), and look later with O(follow).
   idempotent:

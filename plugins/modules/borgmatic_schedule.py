@@ -22,6 +22,8 @@ extends_documentation_fragment:
   - fleetbackup.borg.attributes
   - fleetbackup.borg.attributes.actiongroup_borg
 attributes:
+  async:
+    support: none
   platform:
     platforms: linux
 options:

@@ -26,8 +26,8 @@ SERVER_KEYS = ("inventory_name", "host_keys", "identity_file")
 
 #: What a server takes from a client's record, and nothing else.
 _PUBLISHED = ("public_keys", "repositories", "append_only", "storage_quota")
-#: borg's placeholder -> Ansible's fact. Both ask the same function of Python.
-_FACTS = {"hostname": "hostname", "fqdn": "fqdn", "reverse-fqdn": "fqdn"}
+#: borg's placeholder -> the name that fills it, as borg_ssh_identity tells it.
+_NAMES = {"hostname": "hostname", "fqdn": "fqdn", "reverse-fqdn": "fqdn"}
 _PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
 
 
@@ -164,69 +164,72 @@ def connected(
 
 
 def fact_needs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The facts of a client without which nobody else can tell what borg puts into its locations."""
+    """The names of a client without which nobody else can tell what borg puts into its locations."""
     used = {name for remote in _remotes(configs) for name in _PLACEHOLDER.findall(remote.location.path)}
-    return sorted({_FACTS[name] for name in used if name in _FACTS})
+    return sorted({_NAMES[name] for name in used if name in _NAMES})
 
 
 def pretended(facts: Mapping[str, Any], name: str) -> list[str]:
-    """What is wrong with the names of a client's facts: Ansible would take these facts for variables.
+    """What is wrong with the names of a client's facts: Ansible would take these facts for variables. Our modules make no facts, but others
+    do, such as those that gather them.
 
     :param name: the client's, in the inventory.
     """
-    names = sorted(fact for fact in facts if re.match("_*borg", fact))
+    names = sorted(fact for fact in facts if re.match("_*(borg|fleetbackup)|inventory_|group_names$", fact))
     if not names:
         return []
     return [
-        f"{name} answered with facts that bear names of our variables ({', '.join(names)}), so that it could choose what it has"
+        f"{name} answered with facts that bear names of variables ({', '.join(names)}), so that it could choose what it has"
         " access to. Find out who controls it."
     ]
 
 
-def _false_names(configs: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], name: str) -> list[str]:
-    """What a client says of itself in the place of borg's placeholders, where it is not its name in the inventory."""
+def _placeholders(configs: Sequence[Mapping[str, Any]], said: Mapping[str, Any], name: str, user: str) -> dict[str, str]:
+    """What borg puts in the places of its placeholders on a client.
+
+    :param said: what the client calls itself.
+    :param name: the client's, in the inventory.
+    :raises Failure: ``unsafe`` where a name that some location needs is another than in the inventory.
+    """
+    told = {one: str(said.get(one, "")) for one in fact_needs(configs)}
     short = name.partition(".")[0]
-    wanted = {"hostname": short, "fqdn": name}
-    said = {fact: str(facts.get(fact, "")) for fact in fact_needs(configs)}
     # who is known by a short name may be in any domain
-    in_any_domain = name == short and said.get("fqdn", "").partition(".")[0] == name
-    return [text for fact, text in said.items() if text != wanted[fact] and not (fact == "fqdn" and in_any_domain)]
+    wanted = {"hostname": re.escape(short), "fqdn": re.escape(name) + (r"(\.[A-Za-z0-9_-]+)*" if name == short else "")}
+    strange = [text for one, text in told.items() if not re.fullmatch(wanted[one], text)]
+    if strange:
+        raise Failure(
+            "unsafe",
+            f"{name} calls itself {', '.join(strange)}, and a location has a placeholder for that name: it could choose another"
+            " client's repository. Write the path itself into the location, such as {{ inventory_hostname }}, or give the host"
+            " and the inventory the same name.",
+        )
+    fqdn = told.get("fqdn", "")
+    return {
+        "hostname": told.get("hostname", ""),
+        "fqdn": fqdn,
+        "reverse-fqdn": ".".join(reversed(fqdn.split("."))),
+        "user": user,
+    }
 
 
 def record(
     configs: Sequence[Mapping[str, Any]],
     places: Sequence[Mapping[str, Any]],
     identities: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, Any],
+    said: Mapping[str, Any],
     name: str,
     user: str,
 ) -> dict[str, Optional[dict[str, Any]]]:
     """What each server of the inventory may know of a client, by the server's name; None for a server whose keys are the user's.
 
     :param identities: what borg_ssh_identity returned as ``servers``; a server may be there more than once, with a key each time.
-    :param facts: the client's.
+    :param said: what the client calls itself, as far as locations need it.
     :param name: the client's, in the inventory.
     :param user: whom its backups run as.
     :raises Failure: ``unsafe`` where the client seems to choose what it gets; ``invalid_argument`` where one server would have to
         treat one client in two ways, or what the client gives for its public key is none.
     """
-    for problem in pretended(facts, name):
-        raise Failure("unsafe", problem)
-    names = _false_names(configs, facts, name)
-    if names:
-        raise Failure(
-            "unsafe",
-            f"{name} calls itself {', '.join(names)}, and a location has a placeholder for that name: it could choose another"
-            " client's repository. Write the path itself into the location, such as {{ inventory_hostname }}, or give the host"
-            " and the inventory the same name.",
-        )
-    fqdn = str(facts.get("fqdn", ""))
-    placeholders = {
-        "hostname": str(facts.get("hostname", "")),
-        "fqdn": fqdn,
-        "reverse-fqdn": ".".join(reversed(fqdn.split("."))),
-        "user": user,
-    }
+    placeholders = _placeholders(configs, said, name, user)
     keys: dict[tuple[str, int], list[str]] = {}
     for identity in identities:
         if identity["public_key"]:
@@ -294,7 +297,6 @@ def published(
     configs: Sequence[Mapping[str, Any]],
     places: Sequence[Mapping[str, Any]],
     identity: Mapping[str, Any],
-    facts: Mapping[str, Any],
     name: str,
     user: str,
 ) -> dict[str, Any]:
@@ -306,7 +308,7 @@ def published(
     :raises Failure: as :func:`record` does.
     """
     return {
-        "servers": record(configs, places, identity["servers"], facts, name, user),
+        "servers": record(configs, places, identity["servers"], identity["names"], name, user),
         "unmet": unmet(places, name),
         "unpinned": identity["unpinned"],
     }

@@ -10,10 +10,10 @@ import threading
 import time
 from typing import Any, Callable, Iterator, Optional
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import without_password
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._factless import Factless
 
 #: Seconds between two signs.
 EVERY = 20.0
@@ -43,10 +43,9 @@ def heartbeat(host: str, what: str, show: Optional[Callable[[str], None]] = None
         thread.join()
 
 
-class BeatingAction(ActionBase):
+class BeatingAction(Factless):
     """Runs the module of its name, and says that the work goes on."""
 
-    TRANSFERS_FILES = False
     _supports_async = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
@@ -54,5 +53,5 @@ class BeatingAction(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         host = (task_vars or {}).get("inventory_hostname", "")
         with heartbeat(host, without_password(str(self._task.args.get("repository", "")))):
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
+            result.update(self.as_told(task_vars))
         return result

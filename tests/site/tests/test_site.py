@@ -157,12 +157,46 @@ FQDN = {"repositories": [{"path": "ssh://borg@backup1/./{fqdn}", "label": "backu
 FORGED = {"public_keys": [OTHERS_KEY], "repositories": ["client2"], "append_only": False, "storage_quota": None}
 #: What a client in the wrong hands may answer, what the inventory says of it, and what the run says.
 LIES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "another record": ({"ansible_facts": {"__borgmatic_state": {"servers": {"backup1": FORGED}}}}, {}, "bear names of our variables"),
-    "another configuration": ({"ansible_facts": {"borgmatic_configs": [], "borg_server_append_only": False}}, {}, "bear names of our variables"),
-    "another host name": ({"ansible_facts": {"ansible_hostname": "client2"}}, HOSTNAME, "calls itself"),
-    "another domain name": ({"ansible_facts": {"ansible_fqdn": "client2.example.org"}}, FQDN, "calls itself"),
+    "another host name": ({"names": {"hostname": "client2"}}, HOSTNAME, "calls itself"),
+    "another domain name": ({"names": {"fqdn": "client1./../client2"}}, FQDN, "calls itself"),
     "no key": ({"public_key": f"{OTHERS_KEY}\n{OTHERS_KEY}"}, {}, "public_key"),
 }
+#: Where a command of a client's would leave its trace on the controller.
+TRACE = Path("/tmp/fleetbackup-trace")
+#: What it may answer as facts. Nobody has the repository `gone`.
+FACTS: dict[str, dict[str, Any]] = {
+    "another name": {"inventory_hostname": "gone"},
+    "another repository": {"repositories": [{"path": "ssh://borg@backup1/./gone", "label": "backup1"}]},
+    "variables of ours": {
+        "__borgmatic_state": {"servers": {"backup1": FORGED}}, "borgmatic_configs": [], "borg_server_append_only": False, "borgmatic_escrow_host": "localhost",
+        "fleetbackup_clients": "all",
+    },
+    "the controller": {
+        "ansible_connection": "local", "ansible_host": "localhost", "ansible_python_interpreter": f"touch {TRACE}; /usr/bin/python3",
+        "ansible_shell_executable": f"touch {TRACE}; /bin/sh", "ansible_remote_tmp": f"$(touch {TRACE})", "discovered_interpreter_python": f"touch {TRACE}",
+        "borgmatic_user": f"{{{{ lookup('ansible.builtin.pipe', 'touch {TRACE}') }}}}",
+    },
+}
+
+
+@pytest.mark.parametrize("lie", FACTS)
+def test_facts_that_a_client_answers_count_for_nothing(controller: Controller, before: str, lie: str) -> None:
+    escrow = sorted((path.name, path.read_bytes()) for path in ESCROW.iterdir())
+    with lying("client1", {"answer": {"ansible_facts": FACTS[lie], "ansible_stats": 1}}) as interpreter:
+        run = controller.run(SITE, more=clients(client1={"ansible_python_interpreter": interpreter}, client3={}))
+    # What it says of itself stays true, so it is served as ever.
+    assert run.rc == 0 and run.converged == {"backup1", "client1", "client2", "client3"}, run.output
+    assert key_file() == before and not TRACE.exists()
+    assert sorted((path.name, path.read_bytes()) for path in ESCROW.iterdir()) == escrow
+
+
+def test_a_client_with_its_name_in_a_location_is_who_it_is(controller: Controller, before: str) -> None:
+    more = clients(client1=HOSTNAME, client3={})
+    run = controller.run(CLIENT, "--limit=client1", more=more)
+    assert run.rc == 0 and {host for host, _play, _task in run.changes} == {"client1"} and key_file() == before, run.output
+    assert_converged(controller.run(CLIENT, "--limit=client1", more=more))
+    run = controller.run(CLIENT, "--limit=client1", more=clients(client3={}))
+    assert run.rc == 0 and key_file() == before, run.output
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -177,7 +211,7 @@ def test_a_client_that_lies_gets_nothing_and_stops_nobody(controller: Controller
 
 def test_what_a_client_answers_for_its_servers_counts_for_nothing(controller: Controller, before: str) -> None:
     answer = {"ssh": None, "servers": {"backup1": FORGED}, "unmet": ["backup1"], "unpinned": []}
-    with lying("client1", {"answer": answer}) as interpreter:
+    with lying("client1", {"look": answer}) as interpreter:
         run = controller.run(CLIENT, "--limit=client1", more=clients(client1={"ansible_python_interpreter": interpreter}, client3={}))
     # It only stands in its own way.
     assert {result.host for result in run.bad} == {"client1"} and not run.changes, run.output
@@ -237,15 +271,16 @@ def assert_nothing_is_open() -> None:
 
 @contextlib.contextmanager
 def lying(client: str, answer: dict[str, Any]) -> Iterator[str]:
-    """Whatever Ansible asks of the client, it answers with some facts and keys of its own."""
+    """Whatever Ansible asks of the client, it answers with some keys, names and facts of its own."""
     interpreter = "/usr/local/bin/lying-python"
     program = "\n".join([
         "#!/usr/bin/python3", "import json, subprocess, sys", f"lie = {answer!r}",
         "said = json.loads(subprocess.run(['/usr/bin/python3', *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE).stdout)",
-        "said.setdefault('ansible_facts', {}).update(lie.get('ansible_facts', {}))",
         "told = said if isinstance(said.get('servers'), list) else said.get('ssh') or {}",
         "for server in told.get('servers', []): server.update({name: value for name, value in lie.items() if name in server})",
-        "said.update(lie.get('answer', {}) if 'done' in said else {})",
+        "told.update({'names': lie['names']} if lie.get('names') and 'names' in told else {})",
+        "said.update(lie.get('look', {}) if 'done' in said else {})",
+        "said.update(lie.get('answer', {}))",
         "print(json.dumps(said))",
     ])
     on(client, f"cat >{interpreter} <<'END'\n{program}\nEND\nchmod 755 {interpreter}")

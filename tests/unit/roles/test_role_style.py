@@ -34,6 +34,10 @@ SECRET = re.compile(
 PUBLIC = re.compile(r"borgmatic_files\b|borgmatic_repositories\b|borgmatic_schedules\b|borgmatic_sources\b|attribute='name'")
 #: An account that has none.
 NO_PASSWORD = {("password", "*"), ("update_password", "on_create")}
+#: Of ansible-core, what asks no target: whatever a target answers to others, Ansible would take facts from.
+CONTROLLERS = frozenset("assert debug fail meta set_fact include_tasks import_tasks include_role import_role".split())
+#: Runs a module of ansible-core without its facts.
+FACTLESS = "fleetbackup.borg.borg_factless"
 FALSE = (False, "false", "False", "no", "never")
 
 
@@ -49,6 +53,8 @@ def offences(tasks: Any, *, role: bool = True) -> list[str]:
         found += keyword_offences(task)
         module, arguments = module_of(task)
         found += module_offences(module, arguments, role)
+        if role and module and FACTLESS not in task and not task_of_ours(task) and module not in CONTROLLERS:
+            found.append(f"facts from {module}")
         found += loop_offences(task)
         # Ansible makes both messages, whichever of them it shows.
         if module == "assert" and any(re.search(r"\| (first|last)(?! \| default)", str(arguments.get(key))) for key in ("fail_msg", "success_msg")):
@@ -114,6 +120,8 @@ def walk(tasks: Any) -> Iterator[dict[str, Any]]:
 
 def module_of(task: dict[str, Any]) -> tuple[str, Any]:
     """A task's module without its collection, and the module's arguments."""
+    if FACTLESS in task:
+        return task[FACTLESS]["module"], task[FACTLESS]["args"]
     for key, value in task.items():
         if key in ("action", "local_action"):
             name, _space, rest = value.partition(" ") if isinstance(value, str) else (value["module"], "", value)
@@ -125,7 +133,7 @@ def module_of(task: dict[str, Any]) -> tuple[str, Any]:
 
 def task_of_ours(task: dict[str, Any]) -> bool:
     """Our modules take secrets, and neither show nor return them."""
-    return any(key.startswith("fleetbackup.borg.") for key in task)
+    return any(key.startswith("fleetbackup.borg.") and key != FACTLESS for key in task)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -166,6 +174,9 @@ def test_there_is_something_to_judge():
 
 #: One bad sample, at least, for each rule.
 BAD = [
+    ("facts from stat", "- {ansible.builtin.stat: {path: /x}}"),
+    ("facts from setup", "- {setup: {}}"),
+    ("secret in copy", "- {fleetbackup.borg.borg_factless: {module: copy, args: {content: '{{ passphrase }}'}}}"),
     ("ignore_errors", "- {ping: {}, ignore_errors: false}"),
     ("ignore_unreachable", "- {ping: {}, ignore_unreachable: true}"),
     ("failed_when: false", "- {ping: {}, failed_when: false}"),
@@ -231,7 +242,7 @@ def test_good_tasks_break_no_rule():
       loop: "{{ borgmatic_configs | map(attribute='name') }}"
       loop_control: {label: "{{ item }}"}
     - set_fact: {a: "{{ x }}"}
-    - user: {name: x, password: "*", update_password: on_create}
+    - fleetbackup.borg.borg_factless: {module: user, args: {name: x, password: "*", update_password: on_create}}
     """
     assert offences(yaml.safe_load(good)) == []
 

@@ -107,7 +107,7 @@ def test_what_is_no_list_of_configurations_is_refused_without_showing_it(task):
 def test_what_a_client_says_of_itself_to_its_servers_counts_for_nothing():
     module = yaml.safe_load(role_info.RETURN)
     told = {"changed", *role_state.Examination("{}", "root", "/tmp").answers, "done"}
-    assert set(_OURS) - {"ansible_facts"} == set(module) - told
+    assert set(_OURS) == set(module) - told
 
 
 def test_what_is_published_is_of_the_client_that_was_asked():
@@ -115,8 +115,8 @@ def test_what_is_published_is_of_the_client_that_was_asked():
     action._connection = SimpleNamespace(transport="ssh")
     action._loader = DataLoader()
     server = {"host": "backup1", "port": 22, "public_key": None}
-    forged = {"servers": {"backup1": "forged"}, "unmet": ["forged"], "unescrowed": ["forged"], "ansible_facts": {"borgmatic_user": "forged"}}
-    told = {"done": ["install", "ssh", "repository", "config"], "ssh": {"servers": [server], "unpinned": []}, "repository": []}
+    forged = {"servers": {"backup1": "forged"}, "unmet": ["forged"], "unescrowed": ["forged"]}
+    told = {"done": ["install", "ssh", "repository", "config"], "ssh": {"servers": [server], "unpinned": [], "names": {}}, "repository": []}
     action._execute_module = lambda **_arguments: {**told, **forged}
     task = {"configs": CONFIGS, "destinations": [{**place, "met": ["web1"]} for place in PLACES]}
     answer = action._answer(task, {"inventory_hostname": "web1"})

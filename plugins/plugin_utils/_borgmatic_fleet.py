@@ -28,6 +28,8 @@ SERVER_KEYS = ("inventory_name", "host_keys", "identity_file")
 _PUBLISHED = ("public_keys", "repositories", "append_only", "storage_quota")
 #: borg's placeholder -> the name that fills it, as borg_ssh_identity tells it.
 _NAMES = {"hostname": "hostname", "fqdn": "fqdn", "reverse-fqdn": "fqdn"}
+#: For one server: the one in use, and while it is replaced, the next one.
+_MOST_KEYS = 2
 _PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
 
 
@@ -235,6 +237,8 @@ def record(
         if identity["public_key"]:
             client_key(identity["public_key"], "public_key")
             keys.setdefault((identity["host"], identity["port"]), []).append(identity["public_key"])
+    if any(len(set(shown)) > _MOST_KEYS for shown in keys.values()):
+        raise Failure("unsafe", f"{name} gives more than {_MOST_KEYS} public keys for one server. Find out who controls it.")
     result: dict[str, Optional[dict[str, Any]]] = {}
     for place in places:
         server = place["inventory_name"]

@@ -126,17 +126,25 @@ def test_what_is_published_is_of_the_client_that_was_asked():
     assert "forged" not in json.dumps(answer) and len(answer["unescrowed"]) == 2
 
 
-def test_without_the_facts_that_a_location_needs_nothing_is_published_and_that_is_no_failure():
+def test_a_record_has_the_names_that_were_asked_for_with_it():
     action = ActionModule.__new__(ActionModule)
     action._connection = SimpleNamespace(transport="ssh")
     action._loader = DataLoader()
-    told = {"done": ["install", "ssh"], "ssh": {"servers": [], "unpinned": []}, "repository": []}
-    action._execute_module = lambda **_arguments: dict(told)
-    config = {**CONFIGS[0]["config"], "repositories": [{"path": "ssh://borg@backup1/./{user}-{hostname}"}]}
-    task = {"configs": [{"name": "x", "config": config}], "destinations": [{**place, "met": []} for place in PLACES]}
-    assert "servers" not in action._answer(task, {"inventory_hostname": "web1"})
-    known = action._answer(task, {"inventory_hostname": "web1", "ansible_facts": {"hostname": "web1"}})
-    assert known["servers"]["backup1"]["repositories"] == ["root-web1"]
+    config = {**CONFIGS[0]["config"], "repositories": [{"path": "ssh://borg@backup1/./{hostname}"}]}
+    task = {"configs": [{"name": "system", "config": config}], "destinations": PLACES}
+    asked = []
+
+    def launch(module_args, **_arguments):
+        asked.append(json.loads(module_args["requests"])["ssh"]["names"])
+        server = {"host": "backup1", "port": 22, "public_key": None}
+        return {"done": ["install", "ssh"], "ssh": {"servers": [server], "unpinned": [], "names": {"hostname": "web1"}}, "repository": []}
+
+    action._execute_module = launch
+    # whatever was gathered, or was not
+    for facts in ({}, {"hostname": "web2"}):
+        answer = action._answer(task, {"inventory_hostname": "web1.example.org", "ansible_facts": facts})
+        assert answer["servers"]["backup1"]["repositories"] == ["web1"]
+    assert asked == [["hostname"], ["hostname"]]
 
 
 class TestKeeper:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils import _client_identity as client_identity
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _ssh_key_pair
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import parse_servers
@@ -192,3 +195,18 @@ def test_a_given_key_stands_where_there_is_none(identity, tmp_path):
     assert path.read_text() == text and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not identity({"host": "b"}, private_key="another").ensure(check_mode=False)["changed"]
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_machine_tells_what_it_is_asked_for_of_its_names(tmp_path, monkeypatch, state):
+    monkeypatch.setattr(socket, "gethostname", lambda: "web1.example.org")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "web1.prod.example.org")
+    paths = {name: str(tmp_path / name) for name in ("path", "known_hosts", "config")}
+    common = {**paths, "generate": True, "private_key": None, "comment": None, "servers": [], "state": state, "remove_key": False}
+
+    def names(*asked):
+        return client_identity.ensure(SimpleNamespace(check_mode=True, params={**common, "names": list(asked)}))["names"]
+
+    assert names("hostname", "fqdn") == {"hostname": "web1", "fqdn": "web1.prod.example.org"}
+    monkeypatch.setattr(socket, "getfqdn", None)  # which may ask a slow name server
+    assert (names(), names("hostname")) == ({}, {"hostname": "web1"})

@@ -187,6 +187,14 @@ class TestRecord:
     def test_a_key_that_does_not_exist_yet_is_none(self):
         assert record([entry({"path": "ssh://borg@backup1/./a"})], key=None)["backup1"]["public_keys"] == []
 
+    def test_nobody_has_more_keys_than_a_rotation_takes(self):
+        configs = [entry({"path": "ssh://borg@backup1/./a"})]
+        shown = [f"ssh-ed25519 {KEY.split()[1][:-4]}{end}" for end in ("a2tr", "a2tq", "a2tx")]
+        identities = [{"host": "backup1", "port": 22, "public_key": key} for key in shown]
+        assert fleet.record(configs, places(configs), identities[:2] * 2, {}, "web1", "root")["backup1"]["public_keys"] == sorted(shown[:2])
+        with pytest.raises(Failure, match="web1 gives more than 2 public keys"):
+            fleet.record(configs, places(configs), identities, {}, "web1", "root")
+
     def test_whose_keys_are_the_user_s_keeps_what_he_has(self):
         configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion")]
         assert record(configs) == {"backup1": None}

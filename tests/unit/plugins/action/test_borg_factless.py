@@ -38,6 +38,7 @@ def fixture_run():
         task.args = arguments
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/x"))
         action = ActionModule(task, connection, SimpleNamespace(), None, None, None)
+        action._load_name = "borg_factless"
         action._shared_loader_obj = SimpleNamespace(action_loader=loader)
         return action.run(task_vars={}), asked
     return run

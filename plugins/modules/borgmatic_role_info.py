@@ -153,8 +153,7 @@ unescrowed:
 servers:
   description:
     - What each server of the inventory may know of this client, by the server's name, see
-      P(fleetbackup.borg.borgmatic_published#filter); only where RV(ssh) is there, and the facts that locations have words for. The
-      same in check mode.
+      P(fleetbackup.borg.borgmatic_published#filter); only where RV(ssh) is there. The same in check mode.
   returned: success
   type: dict
   sample: {"backup1": {"append_only": true, "public_keys": ["ssh-ed25519 AAAA root@web1"], "repositories": ["web1"]}}

@@ -57,7 +57,7 @@ _list:
       description: The location of the repository.
       type: str
     locations:
-      description: All its locations, RV(_list[].resolved) among them.
+      description: All its locations, C(resolved) among them.
       type: list
       elements: str
     resolved:

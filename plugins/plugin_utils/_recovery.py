@@ -186,16 +186,16 @@ def options(
 
 
 def resolved(
-    configs: Sequence[Mapping[str, Any]], bundles: Sequence[Mapping[str, Any]], called: Mapping[str, Any], user: str
+    configs: Sequence[Mapping[str, Any]], bundles: Sequence[Mapping[str, Any]], names: Mapping[str, Any], user: str
 ) -> list[dict[str, Any]]:
     """The configurations with the lost machine's names in the locations for which the new one has others; they hold secrets.
 
     :param bundles: what stands in escrow, where the lost machine has told its names.
-    :param called: what the new machine calls itself, as borg_ssh_identity tells it.
+    :param names: what the new machine calls itself, as borg_ssh_identity tells it.
     :param user: whom its backups run as.
     """
-    fqdn = str(called.get("fqdn", ""))
-    words = {"hostname": str(called.get("hostname", "")), "fqdn": fqdn, "reverse-fqdn": ".".join(reversed(fqdn.split("."))), "user": user}
+    fqdn = str(names.get("fqdn", ""))
+    words = {"hostname": str(names.get("hostname", "")), "fqdn": fqdn, "reverse-fqdn": ".".join(reversed(fqdn.split("."))), "user": user}
     result = []
     for entry in configs:
         document = check_document(entry.get("config"), bool(entry.get("allow_unknown_options")))

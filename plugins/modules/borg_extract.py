@@ -308,7 +308,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     overwrite = parameters["overwrite"] or "changed"
     plan = extraction.make_plan(entries, destination, numeric_ids=wanted.numeric_ids, overwrite=overwrite)
     note = interruption.Note(destination, archive, wanted.choice)
-    if note.exists():
+    if note.exists() and not module.check_mode:
         extraction.check_idle(destination)
     given_up = note.check_others(replacing=parameters["overwrite"] in ("changed", "always"))
     if given_up is not None:

@@ -93,4 +93,4 @@ def _write(descriptor: int, data: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

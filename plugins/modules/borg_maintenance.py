@@ -281,7 +281,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     borg = borg_from(parameters)
     try:
         rules.check(borg)
-        with held_key(borg, parameters["key"]) as keyed, nullcontext() if module.check_mode else file.locked():
+        lock = nullcontext() if module.check_mode else file.locked()
+        with lock, held_key(borg, parameters["key"]) as keyed:
             planned = maintenance.plan(keyed, rules, file.read())
             freed = maintenance.carry_out(keyed, rules, planned, file) if planned.changes and not module.check_mode else 0
     except Failure as failure:

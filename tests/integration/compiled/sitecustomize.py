@@ -26,7 +26,8 @@ def compiled(path, source):
         with open(kept, "rb") as file:
             return marshal.load(file)
     except (OSError, EOFError, ValueError):
-        code = compile_source(path, source)
+        pass  # it is the first
+    code = compile_source(path, source)
     try:
         os.makedirs(KEPT, exist_ok=True)
         with open(f"{kept}.{os.getpid()}", "wb") as file:

@@ -19,7 +19,7 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema
 #: What the controller calls itself.
 _CONTROLLER = ("localhost", "127.0.0.1", "::1")
 #: Names of connections that go the same way.
-_BY_SSH = ("ssh", "smart", "paramiko", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
+_BY_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 #: borgmatic's own. Source: borgmatic/borg/create.py and config/schema.yaml, 1.7.7 to 2.1.10.
 _NAME_FORMAT = "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"
 #: What differs from archive to archive. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10.
@@ -81,7 +81,7 @@ def _machine(name: str, host_variables: Mapping[str, Mapping[str, Any]]) -> tupl
     """What two names of one machine have in common: how Ansible gets there."""
     variables: Mapping[str, Any] = host_variables[name] if name in host_variables else {}
     address = str(variables.get("ansible_host") or name)
-    connection = str(variables.get("ansible_connection") or ("local" if name in _CONTROLLER else "ssh"))
+    connection = str(variables.get("ansible_connection") or ("local" if name in _CONTROLLER else "ssh")).rpartition(".")[2]
     port = str(variables.get("ansible_port") or "22")
     if connection == "local" or (address in _CONTROLLER and port == "22"):
         return ("local", "", "")

@@ -101,7 +101,15 @@ def test_who_may_look_after_them(host, reason):
     assert distrusted(host, ["web1"], ["backup1"], said) == reason
 
 
-@pytest.mark.parametrize("variables", [{"ansible_connection": "local"}, {"ansible_host": "localhost"}, {"ansible_host": "127.0.0.1", "ansible_port": 22}])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ansible_connection": "local"},
+        {"ansible_connection": "ansible.builtin.local"},
+        {"ansible_host": "localhost"},
+        {"ansible_host": "127.0.0.1", "ansible_port": 22},
+    ],
+)
 def test_the_controller_may_not_where_it_backs_itself_up(variables):
     assert distrusted("localhost", ["laptop"], [], {"laptop": variables}) == "localhost is the same machine as laptop, which is a client"
     assert distrusted("vault", ["laptop"], [], {"laptop": variables}) == ""

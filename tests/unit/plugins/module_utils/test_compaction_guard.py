@@ -70,7 +70,9 @@ def test_all_passes_both_ways_where_the_list_is_the_one_that_was_judged(session)
     assert running.got.read_bytes() == said and not running.refused.exists()
 
 
-@pytest.mark.parametrize("answer", [b"", LIST[:-1], LIST[:-1] + bytes([LIST[-1] ^ 1]), LIST[1:]])
+@pytest.mark.parametrize(
+    "answer", [b"", LIST[:-1], LIST[:-1] + bytes([LIST[-1] ^ 1]), LIST[1:]], ids=["nothing", "cut", "other", "without its beginning"]
+)
 @pytest.mark.parametrize("cut", [0, 5, 8])
 def test_nothing_is_committed_where_it_is_another_one(session, answer, cut):
     running = session(answer)

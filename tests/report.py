@@ -10,7 +10,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -57,12 +57,13 @@ class Report:
         self._started = time.monotonic()
         logs.mkdir(parents=True, exist_ok=True)
 
-    def run(self, lane: str, steps: list[Step]) -> None:
+    def run(self, lane: str, steps: Iterable[Step]) -> None:
         """Run the steps one after the other; after a failed needed one, the rest counts as failed."""
-        for position, step in enumerate(steps):
+        remaining = iter(steps)
+        for step in remaining:
             outcome = self._run_one(lane, step)
             if outcome.failed and step.needed:
-                left = len(steps) - position - 1
+                left = len(list(remaining))
                 self._tell(f"[{lane}] {left} further steps not run", Outcome(failed=left))
                 return
 

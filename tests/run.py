@@ -13,6 +13,7 @@ next, LAB_NAME names them (several checkouts can share one Docker Engine).
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import signal
@@ -67,14 +68,13 @@ def _test(lab: Lab, chosen: tuple[str, ...]) -> int:
     scenarios = _scenarios() if "molecule" in chosen else []
     hosts = _hosts() if chosen != ("lint",) else [suites.LINT_HOST]
     report = Report(ROOT / ".cache" / "logs" / lab.name)
+    second = _second(lab)
     try:
         report.run("machine", [Step("docker engine", lambda _log: lab.open() or Outcome(), needed=True)])
         if not report.failed:
-            lanes = {host: _steps(suites.Suites(lab), host, chosen, targets) for host in hosts}
-            if scenarios:
-                lanes["molecule"] = suites.Suites(lab).molecule(scenarios)
-            _run_lanes(report, lanes)
+            _run_lanes(report, {host: _steps(suites.Suites(lab), host, chosen, targets) for host in hosts}, (lab, second), scenarios)
     finally:
+        second.close()
         lab.close()
     return report.close()
 
@@ -88,12 +88,33 @@ def _steps(suite: suites.Suites, host: str, chosen: tuple[str, ...], targets: li
     ]
 
 
-def _run_lanes(report: Report, lanes: dict[str, list[Step]]) -> None:
-    threads = [threading.Thread(target=report.run, args=lane, daemon=True) for lane in lanes.items()]
+def _run_lanes(report: Report, hosts: dict[str, list[Step]], labs: tuple[Lab, Lab], scenarios: list[str]) -> None:
+    """Run the hosts' steps and the scenarios beside each other. The first host that is done makes room for another lane of scenarios."""
+    room = threading.Event()
+    names = iter(scenarios)
+
+    def run_host(host: str) -> None:
+        try:
+            report.run(host, hosts[host])
+        finally:
+            room.set()
+
+    def run_second() -> None:
+        room.wait()
+        opening = Step("network", lambda _log: labs[1].open() or Outcome(), needed=True)
+        report.run("molecule 2", itertools.chain([opening], suites.Suites(labs[1]).molecule(names)))
+
+    work = [lambda: report.run("molecule", suites.Suites(labs[0]).molecule(names)), *(lambda host=host: run_host(host) for host in hosts)]
+    threads = [threading.Thread(target=one, daemon=True) for one in [*work, *([run_second] if len(scenarios) > 1 else [])]]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _second(lab: Lab) -> Lab:
+    """Where the second lane of scenarios has its machines."""
+    return Lab(lab.root, name=f"{lab.name}-second", keep=lab.keep)
 
 
 def _hosts() -> list[str]:
@@ -130,6 +151,7 @@ def _care_for(lab: Lab, wish: str) -> int:
     elif wish == "lab":
         print(lab.boot_fleet(), NEXT, sep="\n", end="")
     else:
+        _second(lab).remove_all()
         lab.remove_all()
         if wish == "clean":
             Lab(ROOT, name=LAB_NAMES["lab"], keep=False).remove_all()

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import xml.etree.ElementTree
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -76,17 +78,18 @@ class Suites:
         mine = [name for name in targets if not any(word.startswith("only/") and word != f"only/{host}" for word in aliases(self.lab.root, name))]
         return [Step(f"target {name}", lambda log, name=name: self._target(host, name, log)) for name in mine]
 
-    def molecule(self, scenarios: list[str]) -> list[Step]:
-        """One step for each scenario, all on one controller that boots each one's machines afresh."""
+    def molecule(self, scenarios: Iterator[str]) -> Iterator[Step]:
+        """One step for each scenario, all on one controller that boots each one's machines afresh. Several lanes may take from one iterator."""
         def boot(_log: IO[bytes]) -> Outcome:
             self._machines["molecule", "controller"] = self.lab.controller()
             return Outcome()
-        return [
-            *(self._image(host, layer, f"image {layer} {host}") for host in HOSTS for layer in ("bare", "borg")),
-            self._image(CONTROLLER_HOST, "controller", "image controller"),
-            Step("machine controller", boot, needed=True),
-            *(Step(f"scenario {name}", lambda log, name=name: self._scenario(name, log)) for name in scenarios),
-        ]
+        first = list(itertools.islice(scenarios, 1))
+        if first:
+            yield from (self._image(host, layer, f"image {layer} {host}") for host in HOSTS for layer in ("bare", "borg"))
+            yield self._image(CONTROLLER_HOST, "controller", "image controller")
+            yield Step("machine controller", boot, needed=True)
+        for name in itertools.chain(first, scenarios):
+            yield Step(f"scenario {name}", lambda log, name=name: self._scenario(name, log))
 
     def bench(self, host: str) -> int:
         """Measure the modules on a host, then restores, the output on this terminal; returns the exit code."""

@@ -21,7 +21,7 @@ from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Opt
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, exactly, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note, changed_since
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
 #: What may happen to what stands at the destination and is not what was archived.
@@ -206,6 +206,7 @@ def extract(
     :param origins: the archived paths of those entries of the plan that have another one.
     """
     note = Note(destination, archive, wanted.choice)
+    is_first = not note.exists()
     present = _Comparison(destination, plan.entries, wanted.numeric_ids)
     begun = note.begun() or Begun(int(time.time()), _missing_directories(plan, present))
     note.write(begun, 0, len(plan.outstanding))
@@ -213,14 +214,20 @@ def extract(
     follower = threading.Thread(target=_follow, args=(plan.outstanding, present, note, begun, ended), daemon=True)
     follower.start()
     try:
-        with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
-            options, arguments = _selection(plan, wanted, origins, os.path.join(directory, "patterns"))
-            outcome = borg.run(
-                "extract", *options, *wanted.manner(), archive=archive.name, arguments=["--", *arguments], cwd=destination
-            )
-    finally:
-        ended.set()
-        follower.join()
+        try:
+            with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
+                options, arguments = _selection(plan, wanted, origins, os.path.join(directory, "patterns"))
+                outcome = borg.run(
+                    "extract", *options, *wanted.manner(), archive=archive.name, arguments=["--", *arguments], cwd=destination
+                )
+        finally:
+            ended.set()
+            follower.join()
+    except Failure:
+        # Where nothing was extracted, nothing is to be completed, and the next run may want a newer archive.
+        if is_first and not changed_since(plan.outstanding, destination, begun.moment):
+            note.remove()
+        raise
     return outcome.log.warnings()
 
 

@@ -441,6 +441,24 @@ def test_a_note_stands_there_as_long_as_it_lasts(extracted, tmp_path):
     assert note.begun() == Begun(1234, ("x",))  # it goes on
 
 
+@pytest.mark.parametrize(("begins", "before", "stays"), [(False, False, False), (True, False, True), (False, True, True)])
+def test_a_note_goes_where_nothing_was_extracted_and_nothing_else_was_interrupted(extracted, tmp_path, begins, before, stays):
+    note = Note(str(tmp_path / "made"), NEWEST, Wanted().choice)
+
+    def work():
+        if begins:
+            (tmp_path / "made" / "top").write_text("da")
+        raise Failure("locked", "Another borg works on it.")
+
+    if before:
+        (tmp_path / "made").mkdir(mode=0o700)
+        note.write(Begun(1234), 1, 2)
+    extracted.work = work
+    with pytest.raises(Failure, match="Another borg"):
+        extracted(Plan(ARCHIVE, ARCHIVE))
+    assert note.exists() == stays
+
+
 def test_the_note_tells_how_far_it_is(extracted, monkeypatch, tmp_path):
     def work():
         path = tmp_path / "made" / NOTE

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+testinfra_hosts = ["ansible://alone"]
+
 BORG = "BORG_PASSPHRASE='a passphrase of the tests' borg"
 SERVICE = "fleetbackup-alone-backup.service"
 

@@ -14,6 +14,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_maintenance as maintenance
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _drill_table as drill_table
 
 Configs = Sequence[Mapping[str, Any]]
 
@@ -31,6 +32,7 @@ class FilterModule:
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_distrusted": _telling(maintenance.distrusted),
             "borgmatic_documents": _telling(documents),
+            "borgmatic_drill_lines": _telling(drill_table.lines),
             "borgmatic_fact_needs": _telling(fleet.fact_needs),
             "borgmatic_files": _telling(files),
             "borgmatic_maintained": _telling(maintenance.maintained),

@@ -51,8 +51,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="restores of each kind (default: 3)")
     parser.add_argument("--files", type=int, default=100_000, help="how many small files (default: 100,000)")
     parser.add_argument("--mebibytes", type=int, default=1500, help="size of the large file (default: 1500)")
+    parser.add_argument("--directory", default="/var/tmp", help="the file system that is restored to (default: /var/tmp)")
     chosen = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="fleetbackup-bench-", dir="/var/tmp"))
+    scratch = Path(tempfile.mkdtemp(prefix="fleetbackup-bench-", dir=chosen.directory))
     try:
         make_archives(scratch, chosen.files, chosen.mebibytes)
         print(f"Restores of {chosen.files} small files and of a file of {chosen.mebibytes} MiB, medians of {chosen.rounds}\n")

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
-import grp
-import hashlib
 import os
-import pwd
-import stat
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
-from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, exactly, printable
+from ansible_collections.fleetbackup.borg.plugins.module_utils._comparison import Comparison
+from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, exactly, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note, changed_since
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+from ansible_collections.fleetbackup.borg.plugins.module_utils._ways_out import check_links, check_paths, parents
 
 #: What may happen to what stands at the destination and is not what was archived.
 OVERWRITE = ("never", "changed", "always")
@@ -31,9 +28,6 @@ PROGRESS_SECONDS = 10.0
 #: The ``reason`` of a failure because another run restores to the same destination.
 RESTORING = "restoring"
 
-#: borg lists times rounded to microseconds by way of a float.
-_TIME_TOLERANCE = 2
-_CRAFTED = "It was not made by Borg alone; nothing was extracted."
 
 
 class Wanted(NamedTuple):
@@ -116,11 +110,11 @@ def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool, 
     :param overwrite: one of :data:`OVERWRITE`.
     :raises Failure: ``unsafe``: borg would write outside of the destination, or link to a file there.
     """
-    _check_paths(entries)
+    check_paths(entries)
     if _is_empty(destination):
         return Plan(entries, entries)
-    _check_links(entries, destination)
-    present = _Comparison(destination, entries, numeric_ids)
+    check_links(entries, destination)
+    present = Comparison(destination, entries, numeric_ids)
     differing = {entry.path for entry in entries if present.differs(entry)}
     displaced = [entry for entry in entries if present.is_displaced(entry) and (overwrite == "always" or entry.path in differing)]
     if overwrite == "never":
@@ -132,7 +126,7 @@ def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool, 
     torn = {entry.source for entry in entries if entry.kind == "h" and entry.path in differing} | differing
     rewritten = {entry.path for entry in entries if entry.path in torn or (entry.kind == "h" and entry.source in torn)}
     # writing into a directory changes its time
-    touched = {parent for path in rewritten for parent in _parents(path)}
+    touched = {parent for path in rewritten for parent in parents(path)}
     outstanding = [entry for entry in entries if entry.path in rewritten or entry.path in touched]
     return Plan(entries, outstanding, overwritten=displaced)
 
@@ -142,11 +136,11 @@ def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun,
 
     :param own: the paths of its files.
     """
-    present = _Comparison(destination, plan.entries, numeric_ids)
+    present = Comparison(destination, plan.entries, numeric_ids)
     rewritten = {entry.path for entry in plan.outstanding} | set(own)
     # a further name of half a file is one as well
     rewritten |= {entry.path for entry in plan.entries if entry.kind == "h" and entry.source in own}
-    touched = {parent for path in rewritten for parent in _parents(path)}
+    touched = {parent for path in rewritten for parent in parents(path)}
     rewritten |= {
         entry.path
         for entry in plan.entries
@@ -162,7 +156,7 @@ def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun,
 def left_over(plan: Plan, destination: str, *, numeric_ids: bool) -> list[Entry]:
     """Those that were to be extracted and still differ."""
     # a further name of a file that was left alone has become a file of its own
-    present = _Comparison(destination, plan.outstanding, numeric_ids)
+    present = Comparison(destination, plan.outstanding, numeric_ids)
     return [entry for entry in plan.outstanding if present.differs(entry)]
 
 
@@ -207,7 +201,7 @@ def extract(
     """
     note = Note(destination, archive, wanted.choice)
     is_first = not note.exists()
-    present = _Comparison(destination, plan.entries, wanted.numeric_ids)
+    present = Comparison(destination, plan.entries, wanted.numeric_ids)
     begun = note.begun() or Begun(int(time.time()), _missing_directories(plan, present))
     note.write(begun, 0, len(plan.outstanding))
     ended = threading.Event()
@@ -241,16 +235,16 @@ def _selection(plan: Plan, wanted: Wanted, origins: Mapping[str, str], path: str
     return exactly([origins.get(entry.path, entry.path) for entry in plan.outstanding], path)
 
 
-def _missing_directories(plan: Plan, present: _Comparison) -> tuple[str, ...]:
+def _missing_directories(plan: Plan, present: Comparison) -> tuple[str, ...]:
     """Those that an extraction will make, without those below them."""
     missing: dict[str, None] = {}
     for entry in plan.outstanding:
-        if entry.kind == "d" and not any(parent in missing for parent in _parents(entry.path)) and not present.stands(entry):
+        if entry.kind == "d" and not any(parent in missing for parent in parents(entry.path)) and not present.stands(entry):
             missing[entry.path] = None
     return tuple(missing)
 
 
-def _follow(entries: Sequence[Entry], present: _Comparison, note: Note, begun: Begun, ended: threading.Event) -> None:
+def _follow(entries: Sequence[Entry], present: Comparison, note: Note, begun: Begun, ended: threading.Event) -> None:
     """Tell in the note how far borg is; it goes through an archive in order, and cares for directories in the end."""
     done = 0
     while not ended.wait(PROGRESS_SECONDS):
@@ -277,187 +271,3 @@ def _is_empty(destination: str) -> bool:
         return True
     except PermissionError:  # entering it may be allowed all the same
         return False
-
-
-def _check_paths(entries: Sequence[Entry]) -> None:
-    """Refuse paths that lead out of the destination by themselves, or by a link of the archive."""
-    kinds = {as_source(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
-    link_above = _above(lambda parent: as_source(os.path.normpath(parent)) in kinds)
-    for entry in entries:
-        way = _way_out(entry.path, link_above)
-        if way is not None:
-            raise Failure("unsafe", f"The archive holds the path {printable(entry.path)!r}, {way} {_CRAFTED}")
-        if entry.kind == "h":
-            way = _way_out(entry.source, link_above)
-            if way is None and kinds.get(os.path.normpath(entry.source)) == "l":
-                way = "which is a symbolic link."
-            if way is not None:
-                subject = f"{printable(entry.path)!r} as a further name of {entry.source!r}"
-                raise Failure("unsafe", f"The archive holds {subject}, {way} {_CRAFTED}")
-
-
-def _way_out(path: str, link_above: Callable[[str], Optional[str]]) -> Optional[str]:
-    """How a path of the archive leads out of the destination; None: it does not."""
-    if path.startswith("/") or ".." in path.split("/"):
-        return "which leads out of the destination."
-    link = link_above(path)
-    if link is not None:
-        return f"below the link {as_source(os.path.normpath(link))!r}, which could lead out of the destination."
-    return None
-
-
-def _check_links(entries: Sequence[Entry], destination: str) -> None:
-    @functools.cache
-    def is_link(parent: str) -> bool:
-        return os.path.islink(os.path.join(destination, parent))
-
-    link_above = _above(is_link)
-    wanted = {as_source(os.path.normpath(entry.path)) for entry in entries}
-    for entry in entries:
-        below = link_above(entry.path)
-        if below is None and entry.kind == "d" and is_link(entry.path):
-            below = entry.path
-        if below is not None:
-            raise Failure(
-                "unsafe",
-                f"{printable(os.path.join(destination, below))} is a symbolic link, and the archive holds a directory"
-                " there: extracting would write where it leads. Remove the link, or choose another destination.",
-            )
-        if entry.kind == "h":
-            _check_source(os.path.normpath(entry.source), destination, wanted)
-
-
-def _check_source(source: str, destination: str, wanted: Collection[str]) -> None:
-    """Refuse to link to a file that is reached through a symbolic link at the destination. borg removes a link in the place
-    of the file itself, where that is extracted too."""
-    places = [destination]
-    for part in (os.path.dirname(source) if source in wanted else source).split("/"):
-        places = [os.path.join(place, name) for place in places for name in _names(place, part)]
-        link = next(filter(os.path.islink, places), None)
-        if link is not None:
-            raise Failure(
-                "unsafe",
-                f"{printable(link)} is a symbolic link, and the archive holds a further name of {source!r}: extracting would"
-                " link to what is there. Remove the link, or choose another destination.",
-            )
-
-
-def _names(directory: str, shown: str) -> list[str]:
-    """The names in a directory that borg may mean: in the sources of links each byte that is not UTF-8 is a ``?``."""
-    if "?" not in shown:
-        return [shown]
-    try:
-        return [name for name in os.listdir(directory) if as_source(name) == shown]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _parents(path: str) -> Iterator[str]:
-    position = path.find("/")
-    while position >= 0:
-        yield path[:position]
-        position = path.find("/", position + 1)
-
-
-def _above(matches: Callable[[str], bool]) -> Callable[[str], Optional[str]]:
-    """What finds the first directory above a path that matches; all files of a directory share the answer."""
-    known: dict[str, Optional[str]] = {}
-
-    def first(path: str) -> Optional[str]:
-        directory = path[: path.rfind("/") + 1]
-        if directory not in known:
-            known[directory] = next(filter(matches, _parents(directory)), None)
-        return known[directory]
-
-    return first
-
-
-class _Comparison:
-    """Whether a file at the destination is the archived one, as far as borg lists it and this user may restore it."""
-
-    def __init__(self, destination: str, entries: Sequence[Entry], numeric_ids: bool) -> None:
-        self._below = os.path.join(destination, "")
-        self._wanted = {entry.path for entry in entries}
-        self._numeric_ids = numeric_ids
-        self._owners_matter = os.geteuid() == 0
-
-    def stands(self, entry: Entry) -> bool:
-        """Whether anything stands in its place."""
-        return os.path.lexists(self._below + entry.path)
-
-    def is_displaced(self, entry: Entry) -> bool:
-        """Whether something stands in its place that would be lost: of a directory only its mode and times are."""
-        path = self._below + entry.path
-        return os.path.lexists(path) and not (entry.kind == "d" and os.path.isdir(path))
-
-    def is_done(self, entry: Entry) -> bool:
-        """Whether it seems to be extracted already; for a report, so its content is taken on trust."""
-        try:
-            return self.stands(entry) and (entry.kind == "d" or not self._differs(entry._replace(sha256="")))
-        except OSError:
-            return False
-
-    def differs(self, entry: Entry) -> bool:
-        """Whether this entry has to be extracted.
-
-        :raises Failure: ``permission``: this user may not look, for example into a directory of mode 0000 of their own.
-        """
-        try:
-            return self._differs(entry)
-        except PermissionError as error:
-            raise Failure(
-                "permission",
-                f"{printable(self._below + entry.path)} may not be looked at by this user, so nothing"
-                " proves that it is what was archived. Restore as root, or leave it out with exclude.",
-            ) from error
-
-    def _differs(self, entry: Entry) -> bool:
-        path = self._below + entry.path
-        try:
-            present = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        kind = entry.kind
-        if kind == "h" and entry.source in self._wanted:
-            return self._is_other_file(present, entry.source)
-        if stat.filemode(present.st_mode) != entry.mode.replace("h", "-", 1):
-            return True
-        if abs(present.st_mtime_ns // 1000 - entry.mtime) > _TIME_TOLERANCE:
-            return True
-        if self._owners_matter and (present.st_uid, present.st_gid) != self._owner(entry):
-            return True
-        if kind == "l":
-            return as_source(os.readlink(path)) != entry.source
-        if kind == "-":
-            return present.st_size != entry.size or (bool(entry.sha256) and _sha256(path) != entry.sha256)
-        return False
-
-    def _is_other_file(self, present: os.stat_result, source: str) -> bool:
-        try:
-            first = os.lstat(self._below + source)
-        except OSError:
-            return True
-        return (first.st_dev, first.st_ino) != (present.st_dev, present.st_ino)
-
-    def _owner(self, entry: Entry) -> tuple[int, int]:
-        if self._numeric_ids:
-            return entry.uid, entry.gid
-        return _number(pwd.getpwnam, entry.user, entry.uid), _number(grp.getgrnam, entry.group, entry.gid)
-
-
-@functools.cache
-def _number(look_up: Callable[[str], Any], name: str, archived: int) -> int:
-    """The number that this machine has for an account or a group; the archived one where it knows none."""
-    try:
-        number: int = look_up(name)[2]
-    except KeyError:
-        return archived
-    return number
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

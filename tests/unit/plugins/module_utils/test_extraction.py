@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import Log
+from ansible_collections.fleetbackup.borg.plugins.module_utils._comparison import Comparison
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._extraction import Plan, Wanted, completing, left_over, make_plan, strip
@@ -490,9 +491,9 @@ def test_how_far_a_large_one_is_costs_few_looks(monkeypatch, tmp_path):
         def wait(self, _seconds):
             return next(self.waits)
 
-    monkeypatch.setattr(_extraction._Comparison, "is_done", is_done)
+    monkeypatch.setattr(Comparison, "is_done", is_done)
     entries = [entry(str(number)) for number in range(10_000)]
-    _extraction._follow(entries, _extraction._Comparison(str(tmp_path), entries, True), Note(str(tmp_path), NEWEST, {}), Begun(0), Ended())
+    _extraction._follow(entries, Comparison(str(tmp_path), entries, True), Note(str(tmp_path), NEWEST, {}), Begun(0), Ended())
     assert "progress: 4321 of 10000 entries" in (tmp_path / NOTE).read_text()
     assert len(looks) < 20
 

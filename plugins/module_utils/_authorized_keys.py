@@ -229,7 +229,7 @@ def check_retained(present: Present, retained: Sequence[str]) -> None:
             raise Failure(
                 "unsafe",
                 f"retain: the lines of {name} (line {numbers}) are not as this module writes them, so they may let it in"
-                " without a restriction. Give the client in clients, or leave it out of retain.",
+                " without a restriction. Give the client in clients, or let it be removed.",
             )
 
 

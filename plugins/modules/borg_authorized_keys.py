@@ -11,8 +11,8 @@ module: borg_authorized_keys
 short_description: Let clients into a backup server, each only to its own repositories
 version_added: 0.1.0
 description:
-  - Ensures that an account's C(authorized_keys) holds these clients and nobody else. One launch serves thousands of
-    them.
+  - Ensures that an account's C(authorized_keys) holds these clients and nobody else, or with O(remove) these beside others. One
+    launch serves thousands of them.
   - Whatever a client asks for, sshd runs C(borg serve) with the limits given here. It has no shell, no terminal, no
     forwarding.
   - The module owns the whole file and replaces it in one step. The mode of a file that only its owner may write stays
@@ -44,7 +44,8 @@ options:
     type: path
   clients:
     description:
-      - The clients. Those that are neither here nor in O(retain) lose their access. Their repositories stay.
+      - The clients. Those that are neither here nor in O(retain) lose their access, unless O(remove) says otherwise. Their
+        repositories stay.
     type: list
     elements: dict
     required: true
@@ -99,6 +100,13 @@ options:
     type: list
     elements: str
     default: []
+  remove:
+    description:
+      - Names of clients that lose their access, where O(clients) does not say otherwise. All others keep theirs, with V([]) everybody
+        does. For runs that do not know all clients. A name that has no line is no error.
+      - By default whoever is in neither of the other lists loses it.
+    type: list
+    elements: str
   contested:
     description:
       - What to do where two clients give the same key. With V(fail) nothing is changed. With V(retain) the key stays with
@@ -111,7 +119,7 @@ options:
   allow_shared_repositories:
     description:
       - Whether several clients may have the same repository. Each of them can then spoil what the others stored. Without it,
-        and for a repository within another's, the module fails.
+        and for a repository within another's, the module fails. Those that only O(remove) keeps are not looked at.
     type: bool
     default: false
   exclusive:
@@ -278,6 +286,7 @@ def main() -> None:
                 },
             },
             "retain": {"type": "list", "elements": "str", "default": []},
+            "remove": {"type": "list", "elements": "str"},
             "contested": {"type": "str", "choices": ["fail", "retain"], "default": "fail"},
             "allow_shared_repositories": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
@@ -315,7 +324,7 @@ def _bring_about(module: AnsibleModule, file: KeysFile, account: Account, wanted
         raise _foreign(file.path, present)
     served, contested = _settled(module, wanted, present)
     given = {client.name for client in served}
-    retained = sorted({*parameters["retain"], *pending} - given & {*present.lines})
+    retained = sorted({*_staying(parameters, present), *pending} - given & {*present.lines})
     check_retained(present, retained)
     text = render(served, {name: present.lines[name] for name in retained})
     difference = Difference()
@@ -352,12 +361,20 @@ def _sessions(account: Account, present: Present, removed: list[str], staying: l
     return of_removed(account.name, account.uid, reaches, [access.reach for access in staying])
 
 
+def _staying(parameters: dict[str, Any], present: Present) -> set[str]:
+    """The names of those that keep their lines, where they are not given anew."""
+    if parameters["remove"] is None:
+        return {*parameters["retain"]}
+    return {*parameters["retain"], *present.lines} - {*parameters["remove"]}
+
+
 def _settled(module: AnsibleModule, wanted: list[Client], present: Present) -> tuple[list[Client], list[str]]:
     """The clients that get a line, and the names of those that do not get a key which they gave."""
     names = {client.name for client in wanted}
     keyless = [present.clients[client.name] for client in wanted if not client.keys and client.name in present.clients]
-    stay = [present.clients[name] for name in sorted({*module.params["retain"]} - names) if name in present.clients]
-    problem = repository_problem(wanted, stay, shared=module.params["allow_shared_repositories"])
+    stay = [present.clients[name] for name in sorted(_staying(module.params, present) - names) if name in present.clients]
+    named = [client for client in stay if client.name in module.params["retain"]]
+    problem = repository_problem(wanted, named, shared=module.params["allow_shared_repositories"])
     if problem is not None:
         raise Failure("invalid_argument", problem)
     settled, contested = settle_keys([client for client in wanted if client.keys], [*stay, *keyless], present.clients)

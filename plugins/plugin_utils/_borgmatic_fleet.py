@@ -277,24 +277,26 @@ def authorised(
     append_only: bool = SERVER_APPEND_ONLY,
     storage_quota: str = "",
 ) -> dict[str, Any]:
-    """Whom a server lets in, as the module borg_authorized_keys takes them: ``clients``, and the names to ``retain``.
+    """Whom a server lets in, as the module borg_authorized_keys takes them: ``clients``, and the names to ``retain`` and to ``remove``.
 
-    :param names: of the inventory's clients. Those that this run knows nothing of are retained.
+    :param names: of the inventory's clients. Those that this run knows nothing of are retained, and those removed that it knows to have nothing there.
     :param outside: clients that are no hosts of the inventory.
     :param append_only: for those of them that say nothing of it.
     :param storage_quota: of all that say none.
     """
     clients = [{"append_only": append_only, **client} for client in outside]
-    retained = []
+    retained, removed = [], []
     for name in names:
         published = _state(host_variables, name).get("servers")
         if published is None or published.get(server, {}) is None:
             retained.append(name)
         elif server in published:
             clients.append({**{part: published[server].get(part) for part in _PUBLISHED}, "name": name})
+        else:
+            removed.append(name)
     for client in clients:
         client["storage_quota"] = client.get("storage_quota") or storage_quota or None
-    return {"clients": clients, "retain": retained}
+    return {"clients": clients, "retain": retained, "remove": removed}
 
 
 def published(

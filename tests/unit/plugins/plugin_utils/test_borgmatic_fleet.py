@@ -199,7 +199,7 @@ class TestRecord:
         configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion")]
         assert record(configs) == {"backup1": None}
         found = fleet.authorised({"web1": {"__borgmatic_state": {"servers": {"backup1": None}}}}, ["web1"], "backup1")
-        assert found == {"clients": [], "retain": ["web1"]}
+        assert found == {"clients": [], "retain": ["web1"], "remove": []}
         schedules = [{"name": "backup", "actions": ["create", "prune"]}]
         configs = [entry({"path": "ssh://borg@backup1/./a"}, ssh_command="ssh -J bastion", schedules=schedules)]
         assert "which is append-only" in plan.problems(fleet.connected(configs, places(configs), "ssh"))[0]
@@ -285,7 +285,7 @@ class TestAuthorised:
     def test_who_is_not_in_this_run_is_retained(self):
         variables = {"web1": {"__borgmatic_state": {"servers": self.WEB1}}, "web2": {}, "web3": {"__borgmatic_state": {"servers": {}}}}
         found = fleet.authorised(variables, ["web1", "web2", "web3"], "backup1")
-        assert found == {"clients": [{"name": "web1", **self.WEB1["backup1"]}], "retain": ["web2"]}
+        assert found == {"clients": [{"name": "web1", **self.WEB1["backup1"]}], "retain": ["web2"], "remove": ["web3"]}
 
     def test_nothing_else_of_a_record_reaches_the_server(self):
         forged = {"backup1": {**self.WEB1["backup1"], "name": "web2", "paths": ["."], "from": []}}

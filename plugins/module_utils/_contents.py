@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
-import re
 import sys
 from typing import Any, Iterator, NamedTuple, Sequence
 
@@ -19,6 +19,8 @@ _FIELDS = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", 
 _EPOCH = datetime.datetime(1970, 1, 1)
 #: How many characters of a listing are taken apart at a time: all at once would take several times the memory of the entries.
 _PIECE = 1 << 20
+#: How deep the groups of a regular expression may be nested: whoever names the files must not bring Python to its limit of recursion.
+_LEVELS = 100
 
 
 class Entry(NamedTuple):
@@ -97,18 +99,39 @@ def read_contents(
     return entries
 
 
-def exactly(names: Sequence[str], path: str) -> tuple[list[str], list[str]]:
-    """The options and arguments that make borg take just these entries.
+def exactly(names: Sequence[str], path: str) -> str:
+    """The option that makes borg take just these entries.
 
-    :param path: where a file with patterns may be made. It takes any number of names, but only those of one line of UTF-8, of
-        which borg strips white space. Source: `borg.patterns` and `borg.helpers.misc.clean_lines`, 1.2.9 and 1.4.5.
+    :param path: where a file with patterns may be made: arguments have a limit. borg finds any number of full paths at once, but reads
+        them as lines of UTF-8, strips these of white space, and takes a path to be as short as it can be. All others are found by
+        one regular expression. Source: `borg.patterns` and `borg.helpers.misc.clean_lines`, 1.2.9 and 1.4.5.
     """
-    plain = {name for name in names if name == printable(name).strip() and not re.search(r"[\r\n]", name)}
+    plain = {name for name in names if name == os.path.normpath(printable(name)).strip() and len(name.splitlines()) == 1}
+    others = sorted({*names} - plain)
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"+ pf:{name}\n" for name in names if name in plain)
+        if others:
+            file.write(f"+ re:\\A{_alternatives(others, _LEVELS)}\\Z\n")
         # without paths borg extracts what no pattern is about
         file.write("- re:.*\n")
-    return [f"--patterns-from={path}"], [f"pf:{name}" for name in names if name not in plain]
+    return f"--patterns-from={path}"
+
+
+def _alternatives(names: Sequence[str], levels: int) -> str:
+    """A regular expression for sorted names that looks at each letter of a path once, however many names there are."""
+    if len(names) == 1:
+        return _escaped(names[0])
+    if not levels:
+        return f"(?:{'|'.join(map(_escaped, names))})"
+    common = len(os.path.commonprefix([names[0], names[-1]]))
+    groups = itertools.groupby((name[common:] for name in names), lambda rest: rest[:1])
+    branches = "|".join(_alternatives(list(group), levels - 1) for _letter, group in groups)
+    return f"{_escaped(names[0][:common])}(?:{branches})"
+
+
+def _escaped(text: str) -> str:
+    """Text for a regular expression in one line of ASCII."""
+    return "".join(letter if letter.isascii() and letter.isalnum() or letter in "/_" else f"\\U{ord(letter):08x}" for letter in text)
 
 
 def as_source(path: str) -> str:

@@ -232,7 +232,7 @@ def _selection(plan: Plan, wanted: Wanted, origins: Mapping[str, str], path: str
     """
     if len(plan.outstanding) == len(plan.entries):
         return wanted.selection(), list(wanted.paths)
-    return exactly([origins.get(entry.path, entry.path) for entry in plan.outstanding], path)
+    return [exactly([origins.get(entry.path, entry.path) for entry in plan.outstanding], path)], []
 
 
 def _missing_directories(plan: Plan, present: Comparison) -> tuple[str, ...]:

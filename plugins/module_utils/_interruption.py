@@ -182,10 +182,8 @@ def _beginnings(
     try:
         with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
             names = [origins.get(entry.path, entry.path) for entry, _places in wanted]
-            options, arguments = exactly(names, os.path.join(directory, "patterns"))
-            borg.read(
-                "extract", "--stdout", *options, archive=archive.name, arguments=["--", *arguments], timeout=borg.timeout, output=sending
-            )
+            chosen = exactly(names, os.path.join(directory, "patterns"))
+            borg.read("extract", "--stdout", chosen, archive=archive.name, timeout=borg.timeout, output=sending)
     except Failure:
         # what it had to say is no longer wanted when all has been compared
         if not reader.ended.is_set():

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 
 import pytest
 
@@ -82,3 +84,44 @@ def test_it_does_not_matter_where_a_listing_is_cut(entries, monkeypatch, size):
     whole = entries(hashes=True)
     monkeypatch.setattr(_contents, "_PIECE", size)
     assert entries(hashes=True) == whole
+
+
+class TestExactly:
+    """borg is told any number of names, whatever they hold."""
+
+    @pytest.fixture(name="patterns")
+    def fixture_patterns(self, tmp_path):
+        def patterns(names):
+            assert _contents.exactly(names, str(tmp_path / "patterns")) == f"--patterns-from={tmp_path}/patterns"
+            return (tmp_path / "patterns").read_text(encoding="utf-8").splitlines()
+
+        return patterns
+
+    def test_names_of_one_line_are_told_as_they_are(self, patterns):
+        names = ["plain", "#odd", "-n", "B\u00fccher/\u65e5\u672c", "a b", "."]
+        assert patterns(names) == [*(f"+ pf:{name}" for name in names), "- re:.*"]
+
+    @pytest.mark.parametrize("name", ["two\nlines", "a\rb", " before", "after ", "after\u3000", "bytes\udcff", "./x", "a//b", "st[ar]*\udcff"])
+    def test_others_are_told_too_and_nothing_else_is(self, patterns, name):
+        plain, others, rest = patterns([name, "plain"])
+        assert (plain, others[:5], rest, others.isascii()) == ("+ pf:plain", "+ re:", "- re:.*", True)
+        assert re.search(others[5:], name)
+        for other in (f"{name}x", f"x{name}", name[:-1], f"{name}\n", f"x/{name}", f"{name}/x", name.replace("\udcff", "\udcfe") + "x"):
+            assert not re.search(others[5:], other)
+
+    def test_names_that_begin_alike_are_told_apart(self, patterns):
+        names = ["\udcff", "\udcffa", "\udcffab", "\udcffac", "b\udcff/c", "b\udcff/d", "b\udcfe"]
+        others = patterns(names)[0][5:]
+        assert all(re.search(others, name) for name in names)
+        assert not any(re.search(others, name) for name in ("b\udcff", "b\udcff/", "b\udcff/cd", "", "a", "\udcffabc", "c"))
+
+    def test_thousands_are_found_at_once(self, patterns):
+        names = [f"B\udce4r/{number}" for number in range(30_000)]
+        others = re.compile(patterns(names)[0][5:])
+        began = time.process_time()
+        assert all(map(others.search, names)) and not others.search("B\udce4r/30000")
+        assert time.process_time() - began < 5
+
+    def test_however_deep_they_are_they_are_found(self, patterns):
+        names = ["\udcff" + "a" * number for number in range(2000)]
+        assert all(map(re.compile(patterns(names)[0][5:]).search, names))

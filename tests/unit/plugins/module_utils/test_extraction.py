@@ -408,14 +408,6 @@ def test_only_what_is_outstanding_is_extracted_as_exact_paths(extracted, tmp_pat
     assert done.how == {"archive": "web1", "arguments": ["--"], "cwd": str(tmp_path / "made")}
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "a\rb", " before", "after ", "after\u3000", "bytes\udcff"])
-def test_names_that_a_file_cannot_hold_are_arguments(extracted, name):
-    entries = [entry(name), entry("plain"), entry("#odd"), entry("no match")]
-    done = extracted(Plan(entries, entries[:3]))
-    assert done.how["arguments"] == ["--", f"pf:{name}"]
-    assert done.patterns == ["+ pf:plain", "+ pf:#odd", "- re:.*"]
-
-
 def test_everything_is_extracted_as_it_was_asked_for(extracted):
     done = extracted(Plan(ARCHIVE, ARCHIVE), paths=["dir", "top"], patterns=["- dir/x"], exclude=["*.tmp"], strip_components=1)
     assert done.options == ("extract", "--pattern=- dir/x", "--exclude=*.tmp", "--strip-components=1")

@@ -15,6 +15,7 @@ from typing import Any, Callable, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._hard_links import HardLinks
 
 #: borg lists times rounded to microseconds by way of a float.
 _TIME_TOLERANCE = 2
@@ -25,7 +26,7 @@ class Comparison:
 
     def __init__(self, destination: str, entries: Sequence[Entry], numeric_ids: bool) -> None:
         self._below = os.path.join(destination, "")
-        self._wanted = {entry.path for entry in entries}
+        self._links = HardLinks(entries)
         self._numeric_ids = numeric_ids
         self._owners_matter = os.geteuid() == 0
 
@@ -66,11 +67,13 @@ class Comparison:
         except (FileNotFoundError, NotADirectoryError):
             return True
         kind = entry.kind
-        if kind == "h" and entry.source in self._wanted:
-            return self._is_other_file(present, entry.source)
+        firsts = self._links.firsts(entry)
+        if firsts:
+            return all(self._is_other_file(present, first) for first in firsts)
         if stat.filemode(present.st_mode) != entry.mode.replace("h", "-", 1):
             return True
-        if abs(present.st_mtime_ns // 1000 - entry.mtime) > _TIME_TOLERANCE:
+        # borg sets the time of the destination itself before it writes there, and a note comes and goes
+        if abs(present.st_mtime_ns // 1000 - entry.mtime) > _TIME_TOLERANCE and os.path.normpath(entry.path) != ".":
             return True
         if self._owners_matter and (present.st_uid, present.st_gid) != self._owner(entry):
             return True

@@ -20,6 +20,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_pick import SHOWN, Pick, Request, inside
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._hard_links import HardLinks
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import scratch
 
@@ -100,7 +101,10 @@ def drill(borg: Borg, request: Request, pick: Pick, scratch_directory: str) -> R
     :raises Failure: where borg could not restore at all, or there is no room.
     """
     began, clock = datetime.datetime.now(UTC), time.monotonic()
-    with scratch(scratch_directory, pick.size) as directory:
+    with scratch(scratch_directory, pick.size) as private:
+        # the archive may hold the mode of the directory itself, which would open it to others
+        directory = os.path.join(private, "restored")
+        os.mkdir(directory)
         restored = _Restored(borg, pick, directory)
         restored.extract()
         problems = [*_witness_problems(request, pick), *restored.problems()]
@@ -129,7 +133,8 @@ class _Restored:
         # refuses crafted paths; what is in the way cannot be, the directory is new
         plan = extraction.make_plan(entries, directory, numeric_ids=True)
         chosen = {entry.path for entry in pick.chosen}
-        self._plan = plan._replace(outstanding=[entry for entry in entries if entry.path in chosen])
+        self._plan = plan._replace(outstanding=[entry for entry in plan.entries if entry.path in chosen])
+        self._links = HardLinks(plan.entries)
         self._damaged: dict[str, str] = {}
         self._differing: list[Entry] = []
         self.warnings: list[str] = []
@@ -175,7 +180,7 @@ class _Restored:
         return extraction.left_over(plan, self._directory, numeric_ids=True)
 
     def _is_damaged(self, entry: Entry) -> bool:
-        return entry.path in self._damaged or (entry.kind == "h" and entry.source in self._damaged)
+        return entry.path in self._damaged or any(first in self._damaged for first in self._links.firsts(entry))
 
     def _first_missing(self, plan: extraction.Plan) -> Optional[Entry]:
         """Where borg gave up: it goes through an archive in order, and only files have data."""
@@ -187,7 +192,7 @@ class _Restored:
         """What is left to extract. Directories get their times in the end, and a further name needs the first one."""
         position = entries.index(damaged)
         behind = [entry for entry in entries[position + 1 :] if not self._is_damaged(entry)]
-        again = {entry.source for entry in behind if entry.kind == "h"}
+        again = {first for entry in behind for first in self._links.firsts(entry)}
         before = [entry for entry in entries[:position] if entry.kind == "d" or entry.path in again]
         return before + behind
 

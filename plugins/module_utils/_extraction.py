@@ -11,13 +11,14 @@ import os
 import tempfile
 import threading
 import time
-from typing import Any, Collection, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._comparison import Comparison
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, exactly, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note, changed_since
+from ansible_collections.fleetbackup.borg.plugins.module_utils._hard_links import HardLinks
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note, changed_since, is_note
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 from ansible_collections.fleetbackup.borg.plugins.module_utils._ways_out import check_links, check_paths, parents
 
@@ -27,7 +28,6 @@ OVERWRITE = ("never", "changed", "always")
 PROGRESS_SECONDS = 10.0
 #: The ``reason`` of a failure because another run restores to the same destination.
 RESTORING = "restoring"
-
 
 
 class Wanted(NamedTuple):
@@ -70,12 +70,14 @@ class Plan(NamedTuple):
     :ivar outstanding: those that will be extracted.
     :ivar overwritten: those of them in whose place something else stands, which is lost then.
     :ivar kept: those in whose place something else stands, which stays.
+    :ivar whole: whether that is all that was chosen of the archive.
     """
 
     entries: Sequence[Entry]
     outstanding: Sequence[Entry]
     overwritten: Sequence[Entry] = ()
     kept: Sequence[Entry] = ()
+    whole: bool = True
 
 
 def strip(entries: Sequence[Entry], count: int) -> tuple[list[Entry], dict[str, str]]:
@@ -105,30 +107,32 @@ def strip(entries: Sequence[Entry], count: int) -> tuple[list[Entry], dict[str, 
 
 
 def make_plan(entries: Sequence[Entry], destination: str, *, numeric_ids: bool, overwrite: str = "changed") -> Plan:
-    """Compare the destination with the archive. Contents are compared where the entries bear hashes.
+    """Compare the destination with the archive. Contents are compared where the entries bear hashes. The note of an extraction that was
+    archived itself is not wanted.
 
     :param overwrite: one of :data:`OVERWRITE`.
     :raises Failure: ``unsafe``: borg would write outside of the destination, or link to a file there.
     """
     check_paths(entries)
+    chosen, entries = entries, [entry for entry in entries if not is_note(entry.path)]
+    plan = Plan(entries, entries, whole=len(entries) == len(chosen))
     if _is_empty(destination):
-        return Plan(entries, entries)
+        return plan
     check_links(entries, destination)
     present = Comparison(destination, entries, numeric_ids)
     differing = {entry.path for entry in entries if present.differs(entry)}
     displaced = [entry for entry in entries if present.is_displaced(entry) and (overwrite == "always" or entry.path in differing)]
     if overwrite == "never":
-        missing = [entry for entry in entries if not present.stands(entry)]
-        return Plan(entries, missing, kept=displaced)
+        missing = {entry.path for entry in entries if not present.stands(entry)}
+        rewritten = HardLinks(entries).joined(entries, missing, {entry.path for entry in displaced})
+        return plan._replace(outstanding=[entry for entry in entries if entry.path in rewritten], kept=displaced)
     if overwrite == "always":
-        return Plan(entries, entries, overwritten=displaced)
-    # the names of one file are extracted together, or they would become several files
-    torn = {entry.source for entry in entries if entry.kind == "h" and entry.path in differing} | differing
-    rewritten = {entry.path for entry in entries if entry.path in torn or (entry.kind == "h" and entry.source in torn)}
+        return plan._replace(overwritten=displaced)
+    rewritten = HardLinks(entries).joined(entries, differing)
     # writing into a directory changes its time
     touched = {parent for path in rewritten for parent in parents(path)}
     outstanding = [entry for entry in entries if entry.path in rewritten or entry.path in touched]
-    return Plan(entries, outstanding, overwritten=displaced)
+    return plan._replace(outstanding=outstanding, overwritten=displaced)
 
 
 def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun, *, numeric_ids: bool) -> Plan:
@@ -137,9 +141,9 @@ def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun,
     :param own: the paths of its files.
     """
     present = Comparison(destination, plan.entries, numeric_ids)
+    kept = [entry for entry in plan.kept if entry.path not in own]
     rewritten = {entry.path for entry in plan.outstanding} | set(own)
-    # a further name of half a file is one as well
-    rewritten |= {entry.path for entry in plan.entries if entry.kind == "h" and entry.source in own}
+    rewritten = HardLinks(plan.entries).joined(plan.entries, rewritten, {entry.path for entry in kept})
     touched = {parent for path in rewritten for parent in parents(path)}
     rewritten |= {
         entry.path
@@ -149,7 +153,7 @@ def completing(plan: Plan, destination: str, own: Collection[str], begun: Begun,
     return plan._replace(
         outstanding=[entry for entry in plan.entries if entry.path in rewritten],
         overwritten=[entry for entry in plan.kept if entry.path in own],
-        kept=[entry for entry in plan.kept if entry.path not in own],
+        kept=kept,
     )
 
 
@@ -170,9 +174,10 @@ def check_idle(destination: str) -> None:
 
 
 @contextlib.contextmanager
-def alone(destination: str) -> Iterator[None]:
+def alone(destination: str) -> Iterator[int]:
     """Keep other extractions away from the destination, which is made where it is missing. A killed one leaves no lock.
 
+    :returns: the descriptor of the lock, which lasts as long as any process has it.
     :raises Failure: ``locked``.
     """
     os.makedirs(destination, 0o700, exist_ok=True)
@@ -183,21 +188,29 @@ def alone(destination: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise Failure(
                 "locked",
-                f"Another run is restoring to {printable(destination)}. Nothing was extracted. {NOTE} there says how far it is; run"
-                " again when it has ended.",
+                f"Another run is restoring to {printable(destination)}, or the Borg of one that was killed still is. Nothing was"
+                f" extracted. {NOTE} there says how far it is; run again when it has ended.",
                 reason=RESTORING,
             ) from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
 def extract(
-    borg: Borg, archive: Archive, plan: Plan, destination: str, wanted: Wanted, origins: Mapping[str, str]
+    borg: Borg,
+    archive: Archive,
+    plan: Plan,
+    destination: str,
+    wanted: Wanted,
+    origins: Mapping[str, str],
+    lock: Optional[int] = None,
 ) -> list[str]:
     """Extract what is outstanding to a destination that exists; the warnings that borg had.
 
     :param origins: the archived paths of those entries of the plan that have another one.
+    :param lock: the descriptor of :func:`alone`: borg goes on when whoever started it is killed, and nobody else may begin until it has ended.
+    :raises Failure: ``unsafe``: somebody has put a link in the way meanwhile; and whatever borg may meet.
     """
     note = Note(destination, archive, wanted.choice)
     is_first = not note.exists()
@@ -212,7 +225,13 @@ def extract(
             with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
                 options, arguments = _selection(plan, wanted, origins, os.path.join(directory, "patterns"))
                 outcome = borg.run(
-                    "extract", *options, *wanted.manner(), archive=archive.name, arguments=["--", *arguments], cwd=destination
+                    "extract",
+                    *options,
+                    *wanted.manner(),
+                    archive=archive.name,
+                    arguments=["--", *arguments],
+                    cwd=destination,
+                    shared=() if lock is None else (lock,),
                 )
         finally:
             ended.set()
@@ -222,6 +241,14 @@ def extract(
         if is_first and not changed_since(plan.outstanding, destination, begun.moment):
             note.remove()
         raise
+    try:
+        check_links(plan.entries, destination)
+    except Failure as failure:
+        if failure.error != "unsafe":
+            raise
+        raise Failure(
+            "unsafe", f"{failure.msg} It was not there when this began, so see what was written where it leads."
+        ) from failure
     return outcome.log.warnings()
 
 
@@ -230,7 +257,7 @@ def _selection(plan: Plan, wanted: Wanted, origins: Mapping[str, str], path: str
 
     :param path: where a file with patterns may be made.
     """
-    if len(plan.outstanding) == len(plan.entries):
+    if plan.whole and len(plan.outstanding) == len(plan.entries):
         return wanted.selection(), list(wanted.paths)
     return [exactly([origins.get(entry.path, entry.path) for entry in plan.outstanding], path)], []
 

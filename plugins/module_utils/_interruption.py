@@ -18,6 +18,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, exactly, printable
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
+from ansible_collections.fleetbackup.borg.plugins.module_utils._hard_links import HardLinks
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
 #: Stands at the destination as long as an extraction has not ended.
@@ -113,6 +114,11 @@ class Note:
             return None
 
 
+def is_note(path: str) -> bool:
+    """Whether a path of an archive, or what lies below it, would come to the place of a note, as where a backup was made meanwhile."""
+    return NOTE in path and os.path.normpath(path).split("/")[0] == NOTE
+
+
 def remains(
     borg: Borg,
     archive: Archive,
@@ -132,6 +138,7 @@ def remains(
     :param origins: the archived paths of those entries that have another one.
     """
     found = set()
+    links = HardLinks(entries)
     pending: dict[str, list[tuple[Entry, int]]] = {}
     for entry in changed_since(displaced, destination, begun.moment):
         path = os.path.join(destination, entry.path)
@@ -147,7 +154,8 @@ def remains(
             found.add(entry.path)
         elif regular and (entry.kind == "h" or present.st_size <= entry.size):
             # borg gives the content under the first name
-            pending.setdefault(entry.source if entry.kind == "h" else entry.path, []).append((entry, present.st_size))
+            for first in links.firsts(entry) if entry.kind == "h" else [entry.path]:
+                pending.setdefault(first, []).append((entry, present.st_size))
     wanted = [(entry, pending[entry.path]) for entry in entries if entry.kind == "-" and entry.path in pending]
     return found | _beginnings(borg, archive, destination, wanted, origins)
 

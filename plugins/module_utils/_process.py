@@ -69,6 +69,7 @@ def run(
     umask: int = 0o077,
     encoding: str = "utf-8",
     output: Optional[int] = None,
+    shared: Sequence[int] = (),
 ) -> Completed:
     """Run one process to its end; its exit code is the caller's to judge.
 
@@ -84,6 +85,7 @@ def run(
     :param umask: for the files that it makes.
     :param encoding: of its output.
     :param output: the descriptor that its standard output goes to; None: it is returned.
+    :param shared: descriptors of ours that it has as well, for as long as it lasts.
     :raises Failure: ``timeout``, ``borg_missing`` (no such program), ``permission`` (not executable), ``disk_full``.
     """
     variables = {**base_environment(), **(environment or {})}
@@ -102,7 +104,7 @@ def run(
                 stderr=subprocess.PIPE,
                 env=variables,
                 cwd=cwd,
-                pass_fds=descriptors,
+                pass_fds=[*descriptors, *shared],
                 start_new_session=True,
                 umask=umask,
             )

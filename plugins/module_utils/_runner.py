@@ -115,6 +115,7 @@ class Borg(NamedTuple):
         cwd: Optional[str] = None,
         escaped: bool = False,
         output: Optional[int] = None,
+        shared: Sequence[int] = (),
     ) -> Outcome:
         """Run one borg command.
 
@@ -130,6 +131,7 @@ class Borg(NamedTuple):
         :param escaped: let borg print in Python's escapes: otherwise it replaces each byte of a file's name that is not
             UTF-8 by a question mark, whatever the locale. Source: `borg.archiver.main`, 1.2.9 and 1.4.5.
         :param output: the descriptor that what it prints goes to; None: it is in the outcome.
+        :param shared: descriptors of ours that it has as well, for as long as it lasts.
         :raises Failure: what :mod:`_errors` makes of borg's words.
         """
         self.dialect()
@@ -154,6 +156,7 @@ class Borg(NamedTuple):
             cwd=cwd,
             encoding="unicode_escape" if escaped else "utf-8",
             output=output,
+            shared=shared,
         )
         log = Log(completed.stderr)
         if completed.rc in (0, 1) or 100 <= completed.rc < 128:

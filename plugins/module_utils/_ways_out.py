@@ -20,15 +20,19 @@ def check_paths(entries: Sequence[Entry]) -> None:
 
     :raises Failure: ``unsafe``.
     """
-    kinds = {as_source(os.path.normpath(entry.path)): entry.kind for entry in entries if entry.kind in "lh"}
-    link_above = _above(lambda parent: as_source(os.path.normpath(parent)) in kinds)
+    links = {os.path.normpath(entry.path) for entry in entries if entry.kind in "lh"}
+    link_above = _above(lambda parent: os.path.normpath(parent) in links)
+    # in a source, any name that is spelt as it may be meant
+    spelt = {as_source(link) for link in links}
+    symbolic = {as_source(os.path.normpath(entry.path)) for entry in entries if entry.kind == "l"}
+    spelt_above = _above(lambda parent: os.path.normpath(parent) in spelt)
     for entry in entries:
         way = _way_out(entry.path, link_above)
         if way is not None:
             raise Failure("unsafe", f"The archive holds the path {printable(entry.path)!r}, {way} {_CRAFTED}")
         if entry.kind == "h":
-            way = _way_out(entry.source, link_above)
-            if way is None and kinds.get(os.path.normpath(entry.source)) == "l":
+            way = _way_out(entry.source, spelt_above)
+            if way is None and os.path.normpath(entry.source) in symbolic:
                 way = "which is a symbolic link."
             if way is not None:
                 subject = f"{printable(entry.path)!r} as a further name of {entry.source!r}"
@@ -93,6 +97,12 @@ def _names(directory: str, shown: str) -> list[str]:
         return [name for name in os.listdir(directory) if as_source(name) == shown]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError as error:
+        raise Failure(
+            "permission",
+            f"{printable(directory)} may not be listed by this user, so nothing proves that no link there leads elsewhere. Restore as"
+            " root, or leave it out with exclude.",
+        ) from error
 
 
 def parents(path: str) -> Iterator[str]:

@@ -27,7 +27,9 @@ description:
     it; with O(overwrite=always) it brings them back.
   - Nothing is written outside of the destination, and no file there gets a further name. Archives with absolute paths, with
     C(..), or with files below a link, and destinations where a directory of the archive is a symbolic link, are refused.
-    The same holds for the files that hard links of the archive lead to.
+    The same holds for the files that hard links of the archive lead to. Nobody else may write below the destination meanwhile: whoever
+    may put a link in the place of a directory there, as its owner may, sends what Borg writes elsewhere, and that is told
+    (C(error=unsafe)) only where the link is still found afterwards.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -51,6 +53,8 @@ options:
     description:
       - The directory that the files go to. It is made, with mode 0700, where there is none. A file archived from
         C(/etc/hosts) goes to C(etc/hosts) below it.
+      - Where the archive holds C(.), as one of the whole of C(/) does, this directory gets the mode and the owner of that one, as with
+        Borg itself. The time of C(.) never comes back.
     type: path
     required: true
   paths:
@@ -83,7 +87,8 @@ options:
       - What becomes of files that stand at the destination and are not what was archived, and of links and the like. Directories
         are always merged.
       - By default that is a failure (C(error=unsafe)) and nothing is extracted.
-      - V(never) leaves them as they are, and extracts only what is missing.
+      - V(never) leaves them as they are, and extracts only what is missing. A file of several names that stands as it was archived is
+        extracted anew together with those that are missing, so that it stays one file.
       - Both complete what an interrupted run for the same files of the same archive left by half. That is what was written since it
         began and holds a beginning of what was archived, and nothing else. Where other files were put in their places or changed
         since then, that is a failure (C(error=unsafe)) that names them, and nothing is extracted.
@@ -306,17 +311,17 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     entries, origins = extraction.strip(listed, wanted.strip_components)
     destination = parameters["destination"]
     overwrite = parameters["overwrite"] or "changed"
-    plan = extraction.make_plan(entries, destination, numeric_ids=wanted.numeric_ids, overwrite=overwrite)
     note = interruption.Note(destination, archive, wanted.choice)
     if note.exists() and not module.check_mode:
         extraction.check_idle(destination)
+    plan = extraction.make_plan(entries, destination, numeric_ids=wanted.numeric_ids, overwrite=overwrite)
     given_up = note.check_others(replacing=parameters["overwrite"] in ("changed", "always"))
     if given_up is not None:
         module.warn(f"{destination}: a restore of {given_up} was interrupted here. What is in that archive alone may be there by half.")
     begun = note.begun()
     if parameters["overwrite"] in (None, "never"):
         displaced = [*plan.overwritten, *plan.kept]
-        own = interruption.remains(borg, archive, destination, entries, displaced, origins, begun) if begun is not None else set()
+        own = interruption.remains(borg, archive, destination, plan.entries, displaced, origins, begun) if begun is not None else set()
         _check_displaced(destination, [entry for entry in plan.overwritten if entry.path not in own])
         if begun is not None and overwrite == "never":
             since = interruption.changed_since(plan.kept, destination, begun.moment)
@@ -418,8 +423,8 @@ def _extract(
     origins: Mapping[str, str],
 ) -> None:
     destination = module.params["destination"]
-    with extraction.alone(destination):
-        warnings = extraction.extract(borg, archive, plan, destination, wanted, origins) if plan.outstanding else []
+    with extraction.alone(destination) as lock:
+        warnings = extraction.extract(borg, archive, plan, destination, wanted, origins, lock) if plan.outstanding else []
         for text in warnings[:SHOWN_PATHS]:
             module.warn(printable(text))
         left = extraction.left_over(plan, destination, numeric_ids=wanted.numeric_ids)

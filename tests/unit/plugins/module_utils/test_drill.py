@@ -18,6 +18,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill import drill
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_pick import Pick, Request
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
@@ -231,6 +232,36 @@ def test_what_keeps_borg_from_restoring_is_told_as_it_is(machine, monkeypatch):
         machine.drill()
     assert caught.value.error == "locked"
     assert not os.listdir(machine.scratch)
+
+
+def test_the_directory_itself_may_be_in_the_archive(machine, monkeypatch):
+    machine.add("one")
+    mode = stat.filemode(os.lstat("/").st_mode)
+    machine.entries.insert(0, Entry(".", mode, os.geteuid(), os.getegid(), "", "", 0, 0, "", ""))
+
+    def extract(*words):
+        warnings = machine.extract(*words)
+        os.utime(words[3])  # a note comes and goes
+        assert [stat.S_IMODE(place.stat().st_mode) for place in machine.scratch.iterdir()] == [0o700]
+        return warnings
+
+    monkeypatch.setattr(_drill.extraction, "extract", extract)
+    assert machine.drill().problems == []
+
+
+def test_the_note_of_a_restore_that_was_archived_is_left_out(machine):
+    path = machine.add("one")
+    machine.entries.append(machine.entries[0]._replace(path=NOTE))
+    assert machine.drill().problems == []
+    assert machine.started == [[path]]
+
+
+def test_a_further_name_of_a_damaged_file_is_not_tried_by_itself(machine):
+    path = machine.add("B\udce4r")
+    machine.damaged = {path}
+    machine.entries.append(machine.entries[0]._replace(path=f"{path}2", mode="hrw-r--r--", source=path.replace("\udce4", "?")))
+    assert len(machine.drill().problems) == 1
+    assert machine.started == [[path, f"{path}2"]]
 
 
 def test_a_crafted_archive_is_refused(machine):

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
 import re
+import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -134,6 +138,67 @@ def test_the_names_of_one_file_are_written_together(destination):
     assert outstanding(destination) == ["dir", "dir/file", "dir/other"]
 
 
+BYTES = [entry("B\udce4r"), entry("Bar", "hrw-r--r--", source="B?r")]
+
+
+@pytest.mark.parametrize("others", [[], [entry("B\udcfcr")]])
+def test_the_names_of_one_file_are_written_together_though_borg_spells_the_first_one_otherwise(tmp_path, others):
+    entries = [*others, *BYTES]
+    for each in (*others, BYTES[0]):
+        (tmp_path / each.path).write_text("data")
+    os.link(tmp_path / "B\udce4r", tmp_path / "Bar")
+    for each in entries:
+        (tmp_path / each.path).chmod(0o644)
+        touched(tmp_path / each.path)
+    assert outstanding(tmp_path, entries) == []
+    (tmp_path / "Bar").unlink()
+    assert outstanding(tmp_path, entries) == paths_of(entries)
+    assert outstanding(tmp_path, entries, overwrite="never") == paths_of(entries)
+    (tmp_path / "Bar").write_text("data")
+    (tmp_path / "Bar").chmod(0o644)
+    touched(tmp_path / "Bar")
+    assert outstanding(tmp_path, entries) == paths_of(entries)
+    assert paths_of(left_over(Plan(entries, entries), str(tmp_path), numeric_ids=True)) == ["Bar"]
+
+
+class TestTheDestinationItself:
+    """An archive may hold it, as one of a whole machine does."""
+
+    ARCHIVE = [entry(".", "drwxr-x---", size=0), entry("top")]
+
+    @pytest.fixture(autouse=True)
+    def fixture_restored(self, tmp_path):
+        (tmp_path / "top").write_text("data")
+        (tmp_path / "top").chmod(0o644)
+        touched(tmp_path / "top")
+        tmp_path.chmod(0o750)
+
+    def test_its_time_is_no_difference(self, tmp_path):
+        assert outstanding(tmp_path, self.ARCHIVE) == []
+        assert left_over(Plan(self.ARCHIVE, self.ARCHIVE), str(tmp_path), numeric_ids=True) == []
+
+    def test_its_mode_is_one(self, tmp_path):
+        tmp_path.chmod(0o700)
+        assert outstanding(tmp_path, self.ARCHIVE) == ["."]
+
+
+class TestAnArchivedNote:
+    """A backup may have been made while a restore was interrupted."""
+
+    ARCHIVE = [entry("top"), entry(NOTE), entry(f"./{NOTE}/below"), entry(f"dir/{NOTE}"), entry(f"{NOTE}s")]
+
+    @pytest.mark.parametrize("overwrite", _extraction.OVERWRITE)
+    def test_it_is_not_wanted(self, tmp_path, overwrite):
+        assert outstanding(tmp_path / "new", self.ARCHIVE, overwrite=overwrite) == ["top", f"dir/{NOTE}", f"{NOTE}s"]
+        (tmp_path / "somebody's").touch()
+        plan = make_plan(self.ARCHIVE, str(tmp_path), numeric_ids=True, overwrite=overwrite)
+        assert paths_of(plan.entries) == paths_of(plan.outstanding) == ["top", f"dir/{NOTE}", f"{NOTE}s"]
+
+    def test_borg_leaves_it_out(self, extracted, tmp_path):
+        done = extracted(make_plan(self.ARCHIVE, str(tmp_path / "made"), numeric_ids=True))
+        assert done.patterns == ["+ pf:top", f"+ pf:dir/{NOTE}", f"+ pf:{NOTE}s", "- re:.*"]
+
+
 def test_a_further_name_that_is_wanted_alone_is_a_file_of_its_own(destination):
     alone = [entry("dir/other", "hrw-r--r--", source="dir/file")]
     (destination / "dir" / "other").unlink()
@@ -204,6 +269,33 @@ def test_a_hard_link_to_what_the_archive_leads_to_outside_stops_everything(tmp_p
         make_plan(archive, str(tmp_path), numeric_ids=False)
     assert caught.value.error == "unsafe"
     assert repr(source) in caught.value.msg
+
+
+@pytest.mark.parametrize(
+    "beside", [entry("B\udcfcr", "lrwxrwxrwx", source="/etc"), entry("B\udcfcr", "hrw-r--r--", source="first"), entry("B?r", "lrwxrwxrwx")]
+)
+def test_a_name_that_is_spelt_like_a_link_is_none(tmp_path, beside):
+    entries = [entry("B\udce4r", "drwxr-xr-x"), entry("B\udce4r/file"), beside]
+    assert outstanding(tmp_path, entries) == paths_of(entries)
+
+
+def test_a_link_that_is_spelt_like_something_else_stops_everything(tmp_path):
+    archive = [entry("b\udcff", "lrwxrwxrwx", source="/etc"), entry("b\udcfe", "hrw-r--r--", source="first"), entry("name", "hrw-r--r--", source="b?")]
+    with pytest.raises(Failure, match="which is a symbolic link") as caught:
+        make_plan(archive, str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "unsafe"
+
+
+def test_where_a_directory_may_not_be_listed_nothing_proves_that_no_link_is_there(monkeypatch, tmp_path):
+    (tmp_path / "dir").mkdir()
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(Failure, match="dir may not be listed") as caught:
+        make_plan([entry("name", "hrw-r--r--", source="dir/B?r")], str(tmp_path), numeric_ids=False)
+    assert caught.value.error == "permission"
 
 
 def test_a_path_below_a_further_name_of_a_file_stops_everything(tmp_path):
@@ -279,6 +371,25 @@ def test_never_overwriting_leaves_a_second_name_alone_though_the_first_is_missin
     assert paths_of(plan.kept) == ["dir/other"]
 
 
+def test_never_overwriting_extracts_a_missing_name_together_with_its_file(destination):
+    os.link(destination / "dir" / "file", destination / "third")
+    archive = [*ARCHIVE, entry("third", "hrw-r--r--", source="dir/file")]
+    (destination / "dir" / "other").unlink()
+    plan = make_plan(archive, str(destination), numeric_ids=True, overwrite="never")
+    assert paths_of(plan.outstanding) == ["dir/file", "dir/other", "third"]
+    assert plan.overwritten == () and plan.kept == []
+
+
+def test_never_overwriting_leaves_a_file_alone_of_which_a_name_is_missing(destination):
+    os.link(destination / "dir" / "file", destination / "third")
+    archive = [*ARCHIVE, entry("third", "hrw-r--r--", source="dir/file")]
+    (destination / "dir" / "other").unlink()
+    (destination / "dir" / "file").write_text("somebody's")
+    plan = make_plan(archive, str(destination), numeric_ids=True, overwrite="never")
+    assert paths_of(plan.outstanding) == ["dir/other"]
+    assert paths_of(plan.kept) == ["dir/file"]
+
+
 def test_always_overwriting_extracts_everything(destination):
     plan = make_plan(ARCHIVE, str(destination), numeric_ids=True, overwrite="always")
     assert paths_of(plan.outstanding) == paths_of(ARCHIVE)
@@ -311,6 +422,10 @@ class TestCompleting:
 
     def test_a_further_name_of_its_half_file_is_rewritten_too(self, destination):
         assert paths_of(self.completed(destination, ["dir/file"]).outstanding) == ["dir", "dir/file", "dir/other"]
+
+    def test_a_further_name_that_is_missing_is_written_together_with_its_file(self, destination):
+        (destination / "dir" / "other").unlink()
+        assert paths_of(self.completed(destination).outstanding) == ["dir", "dir/file", "dir/other"]
 
     def test_a_directory_that_it_made_gets_its_mode_and_one_that_was_there_does_not(self, destination):
         (destination / "dir").chmod(0o700)
@@ -390,8 +505,8 @@ def fixture_extracted(monkeypatch, tmp_path):
         destination = tmp_path / "made"
         origins = {each.path: each.path for each in plan.entries}
         borg = Borg(Location.parse("/srv/x"))
-        with _extraction.alone(str(destination)):
-            _extraction.extract(borg, NEWEST, plan, str(destination), Wanted(**wanted), origins)
+        with _extraction.alone(str(destination)) as lock:
+            _extraction.extract(borg, NEWEST, plan, str(destination), Wanted(**wanted), origins, lock)
         assert stat.S_IMODE(destination.stat().st_mode) == 0o700
         return extract
 
@@ -405,7 +520,7 @@ def test_only_what_is_outstanding_is_extracted_as_exact_paths(extracted, tmp_pat
     assert done.options[0] == "extract"
     assert done.options[2:] == ("--numeric-ids", "--sparse")
     assert done.patterns == ["+ pf:dir", "+ pf:dir/file", "- re:.*"]
-    assert done.how == {"archive": "web1", "arguments": ["--"], "cwd": str(tmp_path / "made")}
+    assert {**done.how, "shared": len(done.how["shared"])} == {"archive": "web1", "arguments": ["--"], "cwd": str(tmp_path / "made"), "shared": 1}
 
 
 def test_everything_is_extracted_as_it_was_asked_for(extracted):
@@ -470,6 +585,14 @@ def test_the_note_tells_how_far_it_is(extracted, monkeypatch, tmp_path):
     assert "progress: 2 of 5 entries" in extracted.told
 
 
+def test_a_link_that_somebody_puts_in_the_way_meanwhile_is_told(extracted, tmp_path):
+    extracted.work = lambda: os.symlink("/nowhere", tmp_path / "made" / "dir")
+    with pytest.raises(Failure, match="made/dir is a symbolic link.*It was not there when this began, so see what was written") as caught:
+        extracted(Plan(ARCHIVE, ARCHIVE))
+    assert caught.value.error == "unsafe"
+    assert (tmp_path / "made" / NOTE).exists()
+
+
 def test_how_far_a_large_one_is_costs_few_looks(monkeypatch, tmp_path):
     looks = []
 
@@ -497,3 +620,30 @@ def test_two_runs_never_restore_to_one_place(tmp_path):
     assert (caught.value.error, caught.value.reason, caught.value.retryable) == ("locked", "restoring", True)
     with _extraction.alone(str(tmp_path / "made")):
         pass
+
+
+def test_what_a_killed_run_has_left_at_work_keeps_others_away(tmp_path):
+    code = (
+        "import sys\n"
+        "from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction, _process\n"
+        "with _extraction.alone(sys.argv[1]) as lock:\n"
+        "    _process.run(['sh', '-c', 'echo $$ > borg; exec sleep 300'], cwd=sys.argv[1], shared=[lock])\n"
+    )
+    place = tmp_path / "made"
+    with subprocess.Popen([sys.executable, "-c", code, str(place)], env=os.environ) as process:
+        deadline = time.monotonic() + 20
+        while not ((place / "borg").exists() and (place / "borg").read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    left = int((place / "borg").read_text())
+    try:
+        with pytest.raises(Failure, match="or the Borg of one that was killed still is") as caught:
+            _extraction.check_idle(str(place))
+        assert (caught.value.error, caught.value.reason) == ("locked", "restoring")
+    finally:
+        os.kill(left, signal.SIGKILL)
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Failure):
+            return _extraction.check_idle(str(place))
+        time.sleep(0.01)
+    pytest.fail("it stays locked")

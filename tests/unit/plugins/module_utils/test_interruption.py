@@ -148,6 +148,15 @@ class TestRemains:
         entries = [entry("first"), *(entry(name, "hrw-r--r--", 0, "first") for name in ("second", "third")), entry("alone", "hrw-r--r--", 0, "gone")]
         assert self.remains(tmp_path, entries) == {"second"}
 
+    def test_a_further_name_is_compared_with_each_file_that_borg_may_mean(self, archived, tmp_path):
+        archived["B\udce4r"] = b"different"
+        archived["B\udcfcr"] = b"archived"
+        (tmp_path / "second").write_bytes(b"arch")
+        (tmp_path / "third").write_bytes(b"other")
+        entries = [*map(entry, ("B\udce4r", "B\udcfcr")), *(entry(name, "hrw-r--r--", 0, "B?r") for name in ("second", "third"))]
+        entries[0] = entries[0]._replace(size=9)
+        assert self.remains(tmp_path, entries) == {"second"}
+
     def test_names_are_the_archived_ones(self, archived, tmp_path):
         archived.update({"srv/b\udcff": b"archived"})
         (tmp_path / "b\udcff").write_bytes(b"arch")

@@ -38,7 +38,7 @@ class HardLinks:
 
     def _file(self, entry: Entry) -> Optional[str]:
         """What the names of a file share; None: it has no others."""
-        if entry.kind in "dl":
+        if not self._firsts or entry.kind in "dl":
             return None
         spelt = entry.source if entry.kind == "h" else as_source(entry.path)
         return spelt if spelt in self._firsts else None

@@ -13,6 +13,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 
 _CRAFTED = "It was not made by Borg alone; nothing was extracted."
+_ALIKE = " Or two of its names differ only in bytes that are not UTF-8, which Borg does not tell here: then leave one out with exclude."
 
 
 def check_paths(entries: Sequence[Entry]) -> None:
@@ -36,7 +37,7 @@ def check_paths(entries: Sequence[Entry]) -> None:
                 way = "which is a symbolic link."
             if way is not None:
                 subject = f"{printable(entry.path)!r} as a further name of {entry.source!r}"
-                raise Failure("unsafe", f"The archive holds {subject}, {way} {_CRAFTED}")
+                raise Failure("unsafe", f"The archive holds {subject}, {way} {_CRAFTED}{_ALIKE if '?' in entry.source else ''}")
 
 
 def _way_out(path: str, link_above: Callable[[str], Optional[str]]) -> Optional[str]:
@@ -45,7 +46,7 @@ def _way_out(path: str, link_above: Callable[[str], Optional[str]]) -> Optional[
         return "which leads out of the destination."
     link = link_above(path)
     if link is not None:
-        return f"below the link {as_source(os.path.normpath(link))!r}, which could lead out of the destination."
+        return f"below the link {printable(os.path.normpath(link))!r}, which could lead out of the destination."
     return None
 
 

@@ -27,9 +27,9 @@ description:
     it; with O(overwrite=always) it brings them back.
   - Nothing is written outside of the destination, and no file there gets a further name. Archives with absolute paths, with
     C(..), or with files below a link, and destinations where a directory of the archive is a symbolic link, are refused.
-    The same holds for the files that hard links of the archive lead to. Nobody else may write below the destination meanwhile: whoever
-    may put a link in the place of a directory there, as its owner may, sends what Borg writes elsewhere, and that is told
-    (C(error=unsafe)) only where the link is still found afterwards.
+    The same holds for the files that hard links of the archive lead to. Nobody else may write below the destination meanwhile. Whoever
+    owns a directory there can put a link in its place that leads what Borg writes elsewhere, and that is told (C(error=unsafe)) only
+    where the link is still found afterwards.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes

@@ -27,6 +27,7 @@ CRAFTED = {
     "name-through": [("link to ..", "inner"), ("name of inner/victim", "escaped")],
     "name-link": [("link to ../victim", "inner"), ("name of inner", "escaped")],
     "name-bytes": [("link to ..", "b\udcff"), ("name of b\udcff/victim", "escaped")],
+    "name-twice": [("file", "inside"), ("link to ../victim", "b\udcff"), ("name of inside", "b\udcfe"), ("name of b\udcff", "escaped")],
     # The link is at the destination already.
     "name-destination": [("name of present/victim", "escaped")],
 }

@@ -101,3 +101,10 @@ def test_a_schedule_of_the_role_borgmatic_is_one_of_the_module():
 def test_what_an_entry_says_of_its_repositories_is_an_option():
     described = options(ROOT / "roles/borgmatic")["borgmatic_configs"]["options"]
     assert set(plan._OF_ENTRIES) < set(described)
+
+
+def test_the_role_knows_the_variables_of_the_playbooks():
+    headers = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").glob("*.yml"))
+    documented = {name for names in re.findall(r"(?m)^#   (fleetbackup_\w+(?:, fleetbackup_\w+)*)  ", headers) for name in names.split(", ")}
+    assert "fleetbackup_before" in documented
+    assert read(ROOT / "roles/borgmatic", "vars/main.yml")["__borgmatic_playbook_variables"] == sorted(documented)

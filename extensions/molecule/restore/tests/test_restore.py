@@ -115,7 +115,8 @@ def test_a_machine_that_is_gone_is_known_by_its_bundle(
     tmp_path: Path, server: Machine, clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]
 ) -> None:
     before = server.output(f"cat {KEYS}")
-    chosen = {"fleetbackup_host": "client2", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/from-client2"}
+    chosen = {"fleetbackup_host": "client2", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/from-client2",
+              "fleetbackup_numeric_ids": True}
     run = play("restore", inventory=inventory_without("client2", tmp_path), **chosen).succeeded()
     assert clients["client1"].manifest(f"/srv/from-client2{DATA}") == wanted["client2"]
     # the bundle's own SSH key opened it

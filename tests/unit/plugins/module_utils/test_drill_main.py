@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 
 import pytest
 
@@ -35,11 +36,12 @@ def fixture_drilled(monkeypatch):
 
     class Drilled(list):
         failing: set[str] = set()
+        fails_of: Exception = Failure("integrity", "etc/hosts is damaged")
 
         def perform(self, borg, request, scratch_directory, ledger):
             self.append((borg, request, scratch_directory, ledger))
             if str(borg.repository) in self.failing:
-                raise Failure("integrity", "etc/hosts is damaged")
+                raise self.fails_of
             return Report(Pick("x", Archive("web1-1", "1", NOW), "web1", [], []), NOW, 0, [], False, 1.0)
 
     drilled = Drilled()
@@ -70,6 +72,35 @@ def test_one_that_fails_stops_no_other(drilled, capsys):
     assert main(arguments()) == 1
     assert len(drilled) == 3
     assert "/srv/one: drill failed (integrity): etc/hosts is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/var/tmp/x"), "drill failed (disk_full): No space left on device on /var/tmp/x"),
+        (ValueError("odd"), "drill failed (other): Unforeseen ValueError"),
+    ],
+)
+def test_whatever_one_fails_of_the_others_are_drilled_and_it_is_told(drilled, capsys, error, told):
+    drilled.failing, drilled.fails_of = {"/srv/one"}, error
+    assert main(arguments()) == 1
+    assert len(drilled) == 3
+    assert f"/srv/one: {told}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [Failure("invalid_argument", "no YAML"), OSError(errno.EIO, "Input/output error")])
+def test_a_configuration_that_cannot_be_read_stops_no_other(drilled, monkeypatch, capsys, error):
+    first, second = CONFIGS
+
+    def read(_borgmatic, path, **_how):
+        if path == first:
+            raise error
+        return CONFIGS[path]
+
+    monkeypatch.setattr(_drill_main, "read_repositories", read)
+    assert main(arguments()) == 1
+    assert [ledger.config for *_others, ledger in drilled] == ["home"]
+    assert f"{first}: drill failed (" in capsys.readouterr().out
 
 
 def test_options_are_those_of_the_module(drilled):

@@ -100,7 +100,7 @@ def drill(borg: Borg, request: Request, pick: Pick, scratch_directory: str) -> R
     :raises Failure: where borg could not restore at all, or there is no room.
     """
     began, clock = datetime.datetime.now(UTC), time.monotonic()
-    with scratch(scratch_directory, pick.size) as directory:
+    with scratch(scratch_directory, pick.sizes) as directory:
         restored = _Restored(borg, pick, directory)
         restored.extract()
         problems = [*_witness_problems(request, pick), *restored.problems()]

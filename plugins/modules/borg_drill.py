@@ -63,7 +63,8 @@ options:
     type: str
   scratch_directory:
     description:
-      - The directory below which the scratch place is made. There have to be 100 MB more than the files take.
+      - The directory below which the scratch place is made. There have to be 100 MB and a thousand inodes more than what is restored
+        takes, where each file, directory and link counts as 4 KiB at least.
     type: path
     default: /var/tmp
   config:

@@ -44,12 +44,14 @@ def scratch(parent: str, sizes: Sequence[int]) -> Iterator[str]:
         raise Failure("invalid_argument", f"scratch_directory: {parent!r} is no directory; for example {DEFAULT_PARENT}.")
     _remove_remains(parent)
     _require_room(parent, sizes)
-    with _interruptible(), tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as directory:
+    with _interruptible():
+        directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
         lock = os.open(directory, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield directory
         finally:
+            _remove(directory, lock)
             os.close(lock)
 
 
@@ -79,11 +81,27 @@ def _remove_remains(parent: str) -> None:
             status = os.fstat(directory)
             if status.st_uid == os.geteuid() and status.st_mtime < time.time() - _NEW:
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # which must not keep this run from its own work
+                    _remove(path, directory)
         except BlockingIOError:
             continue
         finally:
             os.close(directory)
+
+
+def _remove(path: str, directory: int) -> None:
+    """Remove a directory and what is below it. No link is followed: it leads to what is precious.
+
+    :param directory: it, opened.
+    :raises OSError: something is left.
+    """
+    # whoever is not root can only empty what lets its owner write
+    os.fchmod(directory, 0o700)
+    for parent, names, _files in os.walk(path):
+        for below in (os.path.join(parent, name) for name in names):
+            if not os.path.islink(below):
+                os.chmod(below, 0o700)
+    shutil.rmtree(path)
 
 
 @contextlib.contextmanager

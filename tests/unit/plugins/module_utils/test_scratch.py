@@ -8,6 +8,8 @@ import fcntl
 import os
 import signal
 import stat
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -92,6 +94,54 @@ def test_what_a_killed_run_left_is_removed_and_what_is_in_use_is_not(tmp_path):
     finally:
         os.close(descriptor)
     assert sorted(os.listdir(tmp_path)) == ["fleetbackup-scratch-new", "fleetbackup-scratch-used", "others"]
+
+
+@pytest.fixture(name="ordinary")
+def fixture_ordinary():
+    """A directory of an ordinary account, which runs the test."""
+    account = os.geteuid() or 65534
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # those of pytest are closed to others than who runs it
+        os.chown(name, account, -1)
+        before = os.geteuid()
+        os.seteuid(account)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(before)
+
+
+def closed_tree(directory, precious):
+    """Fill a directory as a restore does, whose last step gives directories their modes."""
+    for closed, mode in (("read-only", 0o555), ("nothing", 0)):
+        inner = directory / "cache" / closed
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
+        (inner / "link").symlink_to(precious)
+        (inner / "linked directory").symlink_to(precious.parent)
+        inner.chmod(mode)
+    (directory / "cache").chmod(0o500)
+    directory.chmod(0o555)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_ordinary_account_removes_what_nobody_may_write_to_and_nothing_that_is_linked(ordinary, killed):
+    precious = ordinary / "precious" / "file"
+    precious.parent.mkdir()
+    precious.touch(0o444)
+    precious.parent.chmod(0o555)
+    if killed:
+        left = ordinary / "fleetbackup-scratch-left"
+        left.mkdir()
+        closed_tree(left, precious)
+        os.utime(left, (0, 0))
+    with scratch(str(ordinary), []) as directory:
+        if not killed:
+            closed_tree(Path(directory), precious)
+        else:
+            assert not left.exists()
+    assert os.listdir(ordinary) == ["precious"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (precious.parent, precious)] == [0o555, 0o444]
+    precious.parent.chmod(0o700)
 
 
 def test_no_link_is_followed(tmp_path):

@@ -16,7 +16,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic import
 from ansible_collections.fleetbackup.borg.plugins.module_utils._configured import Entry, read_repositories
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_status import Ledger, perform
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure, as_failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import DEFAULT_PARENT
+from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import DEFAULT_PARENT, Ended
 
 #: Seconds to wait for a borg that works on the repository.
 _LOCK_WAIT = 600
@@ -90,9 +90,11 @@ def _drill_repository(entry: Entry, config: str, request: picks.Request, options
 
 
 def _failed(what: str, error: Exception, say: Say) -> bool:
-    """Tell what a drill failed of; that it did not pass. Whatever it was, it must not keep others from being drilled."""
+    """Tell what a drill failed of; that it did not pass. Only who is told to end leaves the others out."""
     failure = as_failure(error)
     say(f"{what} failed ({failure.error}): {failure.msg}")
+    if isinstance(failure, Ended):
+        raise SystemExit(1)
     return False
 
 

@@ -32,6 +32,13 @@ _BLOCK = 4096
 _NEW = 60
 
 
+class Ended(Failure):
+    """This process was told to end."""
+
+    def __init__(self) -> None:
+        super().__init__("timeout", "This was told to end before it was done. Let it have more time.")
+
+
 @contextlib.contextmanager
 def scratch(parent: str, sizes: Sequence[int]) -> Iterator[str]:
     """A directory that only the caller may enter.
@@ -115,4 +122,4 @@ def _interruptible() -> Iterator[None]:
 
 
 def _stop(_number: int, _frame: Optional[FrameType]) -> None:
-    raise Failure("timeout", "This was told to end before it was done. Let it have more time.")
+    raise Ended

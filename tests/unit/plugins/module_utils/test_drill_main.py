@@ -19,6 +19,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_pick impor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import Ended
 
 NOW = datetime.datetime.now(UTC)
 CONFIGS = {
@@ -86,6 +87,15 @@ def test_whatever_one_fails_of_the_others_are_drilled_and_it_is_told(drilled, ca
     assert main(arguments()) == 1
     assert len(drilled) == 3
     assert f"/srv/one: {told}" in capsys.readouterr().out
+
+
+def test_once_told_to_end_it_begins_with_no_other(drilled, capsys):
+    drilled.failing, drilled.fails_of = {"/srv/one"}, Ended()
+    with pytest.raises(SystemExit) as caught:
+        main(arguments())
+    assert caught.value.code == 1
+    assert len(drilled) == 1
+    assert "/srv/one: drill failed (timeout): This was told to end" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("error", [Failure("invalid_argument", "no YAML"), OSError(errno.EIO, "Input/output error")])

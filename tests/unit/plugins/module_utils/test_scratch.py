@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import scratch
+from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import Ended, scratch
 
 
 def test_it_is_the_callers_alone_and_gone_afterwards(tmp_path):
@@ -35,7 +35,7 @@ def test_it_is_gone_after_a_failure(tmp_path):
 
 def test_it_is_gone_after_a_signal(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Failure) as caught, scratch(str(tmp_path), []):
+    with pytest.raises(Ended) as caught, scratch(str(tmp_path), []):
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.error == "timeout"
     assert not os.listdir(tmp_path)

@@ -49,7 +49,8 @@ options:
     default: 20
   sample_bytes:
     description:
-      - How large they may be together. Where all files are larger, the smallest one is taken.
+      - How large they may be together. A file that is larger is not taken, unless all are, when the smallest one is; O(full=true) takes
+        those, too.
     type: int
     default: 100000000
   witness:

@@ -165,7 +165,7 @@ def plan(borg: Borg, rules: Rules, before: Optional[Inventory]) -> Plan:
     """Look at the repository, and at everything that must not have happened to it. It takes no lock and touches nothing.
 
     :param before: the last inventory.
-    :raises Failure: ``drift``: another key or repository; ``unsafe``: archives are gone, in the future, or claim to be older than they
+    :raises Failure: ``drift``: another repository; ``unsafe``: another key; archives are gone, in the future, or claim to be older than they
         are; too many would go; and every other word that opening may meet.
     """
     check_key(borg, rules.key_digest)
@@ -215,7 +215,7 @@ def check_key(borg: Borg, digest: Optional[str]) -> None:
     """Raise the alarm where the repository's key is another one.
 
     :param digest: what the key shall have; None: whatever it has.
-    :raises Failure: ``drift``; where nothing is known of the key, what opening the repository says.
+    :raises Failure: ``unsafe``; where nothing is known of the key, what opening the repository says.
     """
     if digest is None:
         return
@@ -232,7 +232,7 @@ def check_key(borg: Borg, digest: Optional[str]) -> None:
                 raise
             words = f" Borg's own words: {failure.msg}"
     raise Failure(
-        "drift",
+        "unsafe",
         f"{borg.repository} has {'another key' if key is not None else 'no key of its own any more, or garbage in its place,'} than the one in"
         f" escrow (digest {digest}). If you did not change it, somebody tampered with it: {_REPAIR}. Nothing was changed.{words}",
     )

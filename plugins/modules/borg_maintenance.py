@@ -14,8 +14,9 @@ description:
   - Prunes and compacts a repository to which its clients may only add, from a trusted machine with a key that may do more.
   - A client in the wrong hands can hide archives, make false ones and destroy the key. All of that can be undone until the repository is
     compacted. So this module remembers which archives there were, in a file that no client can change (O(inventory)), and refuses with
-    C(error=unsafe) or C(error=drift), before anything changes, where archives are gone that it did not prune, where some lie in the future
-    or are new and claim to be older than the last inventory, where too many would go, or where the key is another one.
+    C(error=unsafe), before anything changes, where archives are gone that it did not prune, where some lie in the future or are new and
+    claim to be older than the last inventory, where too many would go, or where the key is another one; and with C(error=drift), where
+    another repository is in its place.
   - The first run takes the inventory, and prunes nothing.
   - What it is about to prune is noted first. Killed anywhere, the next run goes on.
   - The gates of M(fleetbackup.borg.borg_prune) and M(fleetbackup.borg.borg_compact) hold here, too.
@@ -104,7 +105,7 @@ options:
     default: 50%
   key_digest:
     description:
-      - The digest of the repository's key, as M(fleetbackup.borg.borg_key_escrow) returns it. Another key is C(error=drift).
+      - The digest of the repository's key, as M(fleetbackup.borg.borg_key_escrow) returns it. Another key is C(error=unsafe).
       - Without it the key is not compared.
     type: str
   key:

@@ -55,9 +55,9 @@ def test_hidden_archives_and_a_destroyed_key_stop_what_is_about_them(history: Hi
         own, shared = run.failures("web1")
         refusal(before, own, "unsafe", victim)
         assert own["missing_archives"] == [victim]
-        refusal(before, shared, "drift", "recovery bundle")
+        refusal(before, shared, "unsafe", "recovery bundle")
         # The other client's own repository is looked after.
-        assert [failure["error"] for failure in run.failures("web10")] == ["drift"]
+        assert [failure["error"] for failure in run.failures("web10")] == ["unsafe"]
         assert re.search(r"ok: \[web10[^]]*\] => \(item=ssh://borg@backup1/\./web10\)", run.said), run.said
         assert PASSPHRASE not in run.said
 
@@ -122,10 +122,10 @@ def test_garbage_in_the_place_of_the_key_stops_it() -> None:
     assert not module(key_digest=digest).get("failed")
     with kept():
         WEB1.output(f"printf '%s\\n%s\\n' '{header}' Z2FyYmFnZQ== > /root/garbage; {WEB1.borg('key', 'import', WEB1.location('web1'), '/root/garbage')}")
-        refusal((tree(), known()), module(key_digest=digest), "drift", digest)
+        refusal((tree(), known()), module(key_digest=digest), "unsafe", digest)
     with kept():
         WEB1.output(f"BORG_NEW_PASSPHRASE='{PASSPHRASE}' {WEB1.borg('key', 'change-passphrase', WEB1.location('web1'))}")
-        refusal((tree(), known()), module(key_digest=digest), "drift", digest)
+        refusal((tree(), known()), module(key_digest=digest), "unsafe", digest)
         # and this notices where the keys are not compared
         with changed("_maintenance.py", "    if digest is None:\n        return\n", "    return\n") as collections:
             assert not module(key_digest=digest, collections=collections).get("failed")

@@ -327,22 +327,22 @@ def test_another_repository_in_its_place_is_drift(world):
     assert refused(world, before()).error == "drift"
 
 
-def test_another_key_is_drift_before_the_repository_is_opened(world):
+def test_another_key_is_unsafe_before_the_repository_is_opened(world):
     world.failures = [AssertionError("opened")]
     world.key = Key(ID, "ee" * 32)
     failure = refused(world, before(), rules(key_digest=DIGEST))
-    assert failure.error == "drift" and DIGEST in failure.msg
+    assert failure.error == "unsafe" and DIGEST in failure.msg
 
 
 @pytest.mark.parametrize("word", ["wrong_passphrase", "key_missing", "key_mismatch", "integrity", "other"])
-def test_a_destroyed_key_is_drift(world, word):
+def test_a_destroyed_key_is_unsafe(world, word):
     world.key, world.failures = None, [Failure(word, "borg says so")]
     failure = refused(world, before(), rules(key_digest=DIGEST))
-    assert failure.error == "drift" and "borg says so" in failure.msg
+    assert failure.error == "unsafe" and "borg says so" in failure.msg
 
 
 @pytest.mark.parametrize(("word", "msgid"), [("absent", None), ("unreachable", None), ("key_missing", "KeyfileNotFoundError")])
-def test_what_is_no_drift_is_told_as_what_it_is(world, word, msgid):
+def test_what_is_no_destroyed_key_is_told_as_what_it_is(world, word, msgid):
     world.key, world.failures = None, [Failure(word, "x", msgid=msgid)]
     with pytest.raises(Failure) as caught:
         check_key(REMOTE, DIGEST)

@@ -17,7 +17,8 @@ description:
     C(error=unsafe), before anything changes, where archives are gone that it did not prune, where some lie in the future or are new and
     claim to be older than the last inventory, where too many would go, or where the key is another one; and with C(error=drift), where
     another repository is in its place.
-  - The first run takes the inventory, and prunes nothing.
+  - The first run takes the inventory, and prunes nothing. Where another inventory in the same directory is about the same repository,
+    it refuses (C(error=unsafe)) to begin anew.
   - What it is about to prune is noted first. Killed anywhere, the next run goes on.
   - The gates of M(fleetbackup.borg.borg_prune) and M(fleetbackup.borg.borg_compact) hold here, too.
 extends_documentation_fragment:
@@ -285,6 +286,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         lock = nullcontext() if module.check_mode else file.locked()
         with lock, held_key(borg, parameters["key"]) as keyed:
             planned = maintenance.plan(keyed, rules, file.read())
+            if planned.before is None:
+                file.check_first(planned.present.repository)
             freed = maintenance.carry_out(keyed, rules, planned, file) if planned.changes and not module.check_mode else 0
     except Failure as failure:
         if not module.check_mode or not _may_be_missing(borg, failure):

@@ -15,8 +15,8 @@ description:
   - A client in the wrong hands can hide archives, make false ones and destroy the key. All of that can be undone until the repository is
     compacted. So this module remembers which archives there were, in a file that no client can change (O(inventory)), and refuses with
     C(error=unsafe), before anything changes, where archives are gone that it did not prune, where some lie in the future or are new and
-    claim to be older than the last inventory, where too many would go, or where the key is another one; and with C(error=drift), where
-    another repository is in its place.
+    claim to be older than the last inventory, where too many would go, where some may be somebody else's, or where the key is another
+    one; and with C(error=drift), where another repository is in its place.
   - The first run takes the inventory, and prunes nothing. Where another inventory in the same directory is about the same repository,
     it refuses (C(error=unsafe)) to begin anew.
   - What it is about to prune is noted first. Killed anywhere, the next run goes on.
@@ -49,6 +49,13 @@ options:
           - The shell-style pattern of the archives' names, for example V(web1-*).
         type: str
         required: true
+      foreign_archives:
+        description:
+          - Patterns of archives that are another client's, or another configuration's, in the same repository. A policy that takes in one of
+            them is refused with C(error=unsafe), and nothing is pruned.
+        type: list
+        elements: str
+        default: []
       keep_within:
         description:
           - Keep all archives of this interval, a number and V(H), V(d), V(w), V(m) (31 days) or V(y). At least O(keep_within) counts.
@@ -218,6 +225,13 @@ archive_count:
   returned: success
   type: int
   sample: 18
+unmatched_count:
+  description:
+    - How many of them match none of the O(retentions), so that no policy ever removes them.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: int
+  sample: 0
 freed_bytes:
   description: How many bytes were reclaimed, by Borg's own words; V(0) where there was nothing to reclaim. V(null) in check mode.
   returned: success
@@ -256,7 +270,11 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {"match_archives": {"type": "str", "required": True}, **policy},
+                "options": {
+                    "match_archives": {"type": "str", "required": True},
+                    "foreign_archives": {"type": "list", "elements": "str", "default": []},
+                    **policy,
+                },
             },
             "keep_within": {"type": "str", "default": "7d"},
             "most_deletions": {"type": "str", "default": "50%"},
@@ -299,7 +317,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 #: What check mode cannot tell where it cannot look.
-_PREDICTED = ("first", "pruned", "new", "accepted", "archive_count")
+_PREDICTED = ("first", "pruned", "new", "accepted", "archive_count", "unmatched_count")
 
 
 def _may_be_missing(borg: Borg, failure: Failure) -> bool:
@@ -318,6 +336,7 @@ def _result(planned: maintenance.Plan, freed: Optional[int]) -> dict[str, Any]:
         "new": [archive.as_result() for archive in planned.new],
         "accepted": [archive.as_result() for archive in planned.accepted],
         "archive_count": len(planned.left),
+        "unmatched_count": len(planned.unmatched),
         "freed_bytes": freed,
         "assumed": False,
         "diff": {

@@ -362,6 +362,24 @@ def test_a_filter_that_matches_nothing_is_told(world):
     assert planned._replace(selections=(nothing,), present=before([])).idle(rules()) == []
 
 
+def test_what_is_anothers_stops_it(world):
+    world.archives.append(archive(1, "web1-db"))
+    entry = {"match_archives": "web1-*", "foreign_archives": ["web1-db-*"], **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_daily": 1}
+    failure = refused(world, before(), rules("100%", retentions=read_retentions([entry], "2d")))
+    assert failure.error == "unsafe" and failure.details == {"contested_archives": [archive(1, "web1-db").name]}
+
+
+def test_a_pattern_that_is_none_is_refused():
+    entry = {"match_archives": "web1-*", "foreign_archives": [" "], **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_daily": 1}
+    with pytest.raises(Failure, match="foreign_archives: ' ' is empty"):
+        read_retentions([entry], "2d")
+
+
+def test_what_no_policy_is_for_is_told(world):
+    assert plan(REMOTE, rules(), before()).unmatched == []
+    assert plan(REMOTE, rules(retentions=()), before()).unmatched == list(DAYS)
+
+
 def test_a_plan_of_nothing_changes_nothing():
     known = before()
     assert not Plan(known, known).changes

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_fleet as fleet
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_maintenance as maintenance
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_names as names
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _drill_table as drill_table
 
@@ -28,6 +29,7 @@ class FilterModule:
             "borg_server_authorised": _telling(fleet.authorised),
             "borg_server_settings": _telling(fleet.settings),
             "borgmatic_bundle": _telling(bundle),
+            "borgmatic_claims": _telling(names.claims),
             "borgmatic_connected": _telling(fleet.connected),
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_distrusted": _telling(maintenance.distrusted),

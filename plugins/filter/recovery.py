@@ -22,6 +22,7 @@ class FilterModule:
         return {
             "borgmatic_known_servers": _telling(recovery.servers),
             "borgmatic_narrowed": _telling(recovery.narrowed),
+            "borgmatic_newest_first": _telling(recovery.newest_first),
             "borgmatic_opened": _telling(recovery.options),
             "borgmatic_recovered": _telling(recovery.recovered),
             "borgmatic_resolved": _telling(recovery.resolved),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import glob
 import json
 import os
 import re
@@ -120,6 +121,26 @@ class InventoryFile(NamedTuple):
                 f"{self.path} is no inventory of archives ({error}), so nothing tells which archives there were. Bring it back from a"
                 " copy. If there is none, move it away: the next run takes what is there for all there was.",
             ) from error
+
+    def check_first(self, repository: str) -> None:
+        """Refuse to begin anew with a repository that another inventory of the directory is about: what was hidden since then would never be
+        missed.
+
+        :param repository: its id.
+        :raises Failure: ``unsafe``.
+        """
+        for path in sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(self.path)), "*.json"))):
+            try:
+                known = InventoryFile(path).read()
+            except (Failure, OSError):  # none of ours, or nobody can tell whose
+                continue
+            if known is not None and known.repository == repository:
+                raise Failure(
+                    "unsafe",
+                    f"{self.path} does not exist, and {path} is an inventory of the same repository, {repository}: perhaps its location is spelt"
+                    " in another way now. What is gone since then would not be missed; nothing was changed. If the repository shall be called so,"
+                    f" rename {path} to {self.path}; where several clients share it, let all of them spell it alike.",
+                )
 
     def write(self, inventory: Inventory) -> None:
         """Put an inventory in the place of the one before."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import fnmatch
 import re
 from typing import Any, NamedTuple, Optional, Sequence
 
@@ -41,6 +42,11 @@ class Archive(NamedTuple):
     time: datetime.datetime
 
     @property
+    def finished_name(self) -> str:
+        """Its name, without what makes it a checkpoint."""
+        return re.sub(_CHECKPOINT, "", self.name)
+
+    @property
     def is_checkpoint(self) -> bool:
         """Whether it is what an interrupted backup left."""
         return re.search(_CHECKPOINT, self.name) is not None
@@ -49,6 +55,11 @@ class Archive(NamedTuple):
     def stem(self) -> str:
         """The name up to its last date: most often the name of a machine."""
         return self._parts()[0].rstrip(_SEPARATORS)
+
+    @property
+    def tail(self) -> str:
+        """What follows the last date and its time."""
+        return self._parts()[2]
 
     @property
     def series(self) -> str:
@@ -66,10 +77,9 @@ class Archive(NamedTuple):
 
     def _parts(self) -> tuple[str, str, str]:
         """What stands before the last date, that date, and what follows its time."""
-        name = re.sub(_CHECKPOINT, "", self.name)
-        dated = re.match(_DATED, name)
+        dated = re.match(_DATED, self.finished_name)
         if dated is None:
-            return name, "", ""
+            return self.finished_name, "", ""
         return dated.group(1), next(filter(None, dated.group(2, 4, 5, 6))), dated.group(7)
 
     def as_result(self) -> dict[str, Any]:
@@ -145,6 +155,11 @@ def check_filter(text: str, parameter: str = "match_archives") -> str:
 def escape_pattern(name: str) -> str:
     """A pattern that matches this name alone."""
     return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a filter takes in an archive of this name. No name holds a slash, so that borg's patterns are Python's."""
+    return fnmatch.fnmatchcase(name, pattern)
 
 
 def delete(borg: Borg, name: str) -> None:

@@ -215,17 +215,25 @@ MESSAGES: tuple[tuple[str, Cause], ...] = (
 )
 
 
-def classify(rc: int, msgid: Optional[str], text: str) -> Cause:
+#: Where in borg an exception comes from that nobody foresaw, when a key is no key. Source: tracebacks of 1.2.4 and 1.4.0.
+_IN_KEY = r"/crypto/key\.py\W+line \d+, in (?:_load|decrypt_key_file)\b"
+_DAMAGED_KEY = Cause("key_mismatch", "The repository's key is damaged, perhaps on purpose: import the exported one.")
+
+
+def classify(rc: int, msgid: Optional[str], text: str, raw: str = "") -> Cause:
     """The row for a failed borg command.
 
     :param rc: its exit code.
     :param msgid: the message id of its last error line, if any. 1.2 prefixes it or not depending on whether the
         repository is local (``Repository.InvalidRepository``) or remote (``InvalidRepository``).
     :param text: its messages, for what only they tell.
+    :param raw: all that it printed, with where in borg its exceptions came from.
     """
     named = [MSGIDS[name] for name in (msgid or "", (msgid or "").rpartition(".")[2]) if name in MSGIDS]
     if named and msgid not in VAGUE:
         return named[0]
+    if re.search(_IN_KEY, raw):
+        return _DAMAGED_KEY
     for pattern, cause in MESSAGES:
         if re.search(pattern, text):
             return cause

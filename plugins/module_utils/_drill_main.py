@@ -15,8 +15,8 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils import _drill_pic
 from ansible_collections.fleetbackup.borg.plugins.module_utils._borgmatic import Borgmatic
 from ansible_collections.fleetbackup.borg.plugins.module_utils._configured import Entry, read_repositories
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_status import Ledger, perform
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import DEFAULT_PARENT
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure, as_failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import DEFAULT_PARENT, Ended
 
 #: Seconds to wait for a borg that works on the repository.
 _LOCK_WAIT = 600
@@ -37,9 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         if borgmatic is None:
             raise Failure("borg_missing", f"There is no {options.borgmatic}. Install borgmatic.")
         results = [_drill_configuration(borgmatic, path, request, options, say) for path in options.config]
-    except Failure as failure:
-        say(f"drill failed ({failure.error}): {failure.msg}")
-        return 1
+    except Exception as error:
+        results = [_failed("drill", error, say)]
     return 0 if all(results) else 1
 
 
@@ -65,8 +64,11 @@ def _drill_configuration(
     borgmatic: Borgmatic, path: str, request: picks.Request, options: argparse.Namespace, say: Say
 ) -> bool:
     name = os.path.splitext(os.path.basename(path))[0]
-    entries = read_repositories(borgmatic, path, executable="borg", timeout=None)
-    passed = [_drill_repository(entry, name, request, options, say) for entry in entries]  # one failure stops no other
+    try:
+        entries = read_repositories(borgmatic, path, executable="borg", timeout=None)
+    except Exception as error:
+        return _failed(f"{path}: drill", error, say)
+    passed = [_drill_repository(entry, name, request, options, say) for entry in entries]
     return all(passed)
 
 
@@ -77,15 +79,23 @@ def _drill_repository(entry: Entry, config: str, request: picks.Request, options
     try:
         ledger.check()
         report = perform(borg, request._replace(match=entry.match_archives), options.scratch_directory, ledger)
-    except Failure as failure:
-        say(f"{borg.repository}: drill failed ({failure.error}): {failure.msg}")
-        return False
+    except Exception as error:
+        return _failed(f"{borg.repository}: drill", error, say)
     picked = report.pick
     say(
         f"{borg.repository}: drill passed: {picked.archive.name}, {picked.files} files, {picked.size} bytes, {report.compared} compared"
         f" with those here, {report.duration:.1f} s"
     )
     return True
+
+
+def _failed(what: str, error: Exception, say: Say) -> bool:
+    """Tell what a drill failed of; that it did not pass. Only who is told to end leaves the others out."""
+    failure = as_failure(error)
+    say(f"{what} failed ({failure.error}): {failure.msg}")
+    if isinstance(failure, Ended):
+        raise SystemExit(1)
+    return False
 
 
 def _to_output(text: str) -> None:

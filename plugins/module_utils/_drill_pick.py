@@ -70,8 +70,13 @@ class Pick(NamedTuple):
 
     @property
     def size(self) -> int:
-        """What they take, in bytes."""
-        return sum(entry.size for entry in self.chosen if entry.kind == "-")
+        """How large their contents are, in bytes."""
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How large each is that is more than a further name of a file."""
+        return [entry.size if entry.kind == "-" else 0 for entry in self.chosen if entry.kind != "h"]
 
     def as_result(self) -> dict[str, Any]:
         """For a module's return value."""

@@ -16,7 +16,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Union
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import UTC
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill import FAILED, PASSED, Report, drill
 from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_pick import Request, pick
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure, as_failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._files import write_atomically
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
@@ -62,6 +62,7 @@ class Ledger(NamedTuple):
         """Note how a drill ended.
 
         :param seconds: how long it took.
+        :raises OSError:
         """
         status = {**_status(outcome), "repository": self.repository, "config": self.config, "duration": round(seconds, 1)}
         status["ended"] = datetime.datetime.now(UTC).isoformat(timespec="seconds")
@@ -93,19 +94,37 @@ class Ledger(NamedTuple):
 def perform(borg: Borg, request: Request, scratch_directory: str, ledger: Ledger) -> Report:
     """Drill, and note how that ended, whichever way it did.
 
-    :raises Failure: ``integrity`` with what was found; whatever keeps a drill from being done.
+    :raises Failure: ``integrity`` with what was found; whatever keeps a drill from being done or noted.
     """
     began = time.monotonic()
     try:
         report = drill(borg, request, pick(borg, request), scratch_directory)
-    except (Failure, OSError) as error:
-        failure = error if isinstance(error, Failure) else Failure("other", f"The drill could not be done: {error}.")
-        ledger.note(failure, time.monotonic() - began)
-        raise
-    ledger.note(report, time.monotonic() - began)
+    except Exception as error:  # whatever it is, the note of the last drill must not stand for this one
+        failure = as_failure(error)
+        raise _joined(failure, _note(ledger, failure, time.monotonic() - began)) from None
+    unnoted = _note(ledger, report, time.monotonic() - began)
     if report.problems:
-        raise report.failure(borg)
+        raise _joined(report.failure(borg), unnoted)
+    if unnoted is not None:
+        raise unnoted
     return report
+
+
+def _note(ledger: Ledger, outcome: Union[Report, Failure], seconds: float) -> Optional[Failure]:
+    """Note how a drill ended; what keeps that from being noted."""
+    try:
+        ledger.note(outcome, seconds)
+    except OSError as error:
+        reason = as_failure(error)
+        return Failure(reason.error, f"How the drill ended could not be noted: {reason.msg} What was noted before is out of date.")
+    return None
+
+
+def _joined(failure: Failure, unnoted: Optional[Failure]) -> Failure:
+    """Why a drill failed counts for more than why that is not noted, which is told too."""
+    if unnoted is not None:
+        failure.msg += f" {unnoted.msg}"
+    return failure
 
 
 def _status(outcome: Union[Report, Failure]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Optional, Sequence
 
 #: Every word that a failure may carry in ``error``, and whether trying again later can help without hands.
@@ -43,6 +44,14 @@ WORDS: dict[str, bool] = {
     "invalid_argument": False,
     "warning": False,
     "other": False,
+}
+
+_OF_THE_SYSTEM = {
+    errno.EPERM: "permission",
+    errno.EACCES: "permission",
+    errno.EROFS: "permission",
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
 }
 
 
@@ -102,3 +111,15 @@ class Failure(Exception):
             "cmd": self.cmd,
             "stderr": self.stderr,
         }
+
+
+def as_failure(error: Exception) -> Failure:
+    """An error of any kind as a failure: whatever was not foreseen is told in one sentence."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, OSError):
+        word = _OF_THE_SYSTEM.get(error.errno or 0, "other")
+        return Failure(word, f"{error.strerror} on {error.filename}." if error.filename else str(error))
+    return Failure(
+        "other", f"Unforeseen {type(error).__name__} in this module: {error}. Please report it with what you ran."
+    )

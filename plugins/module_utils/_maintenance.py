@@ -133,6 +133,12 @@ class Plan(NamedTuple):
         return [wanted.match for wanted, selection in zip(rules.retentions, self.selections) if not selection.archives()]
 
     @property
+    def unmatched(self) -> list[Archive]:
+        """What no policy is for, and so stays."""
+        judged = {archive.id for selection in self.selections for archive in selection.archives()}
+        return [archive for archive in self.present.archives if archive.id not in judged]
+
+    @property
     def left(self) -> tuple[Archive, ...]:
         """What is there afterwards."""
         going = {archive.id for archive in self.pruned}
@@ -149,7 +155,8 @@ def read_retentions(entries: Sequence[Mapping[str, Any]], floor: str) -> tuple[R
     found = []
     for entry in entries:
         policy = retention.read_policy(entry, None)
-        found.append(Retention(_with_floor(policy, least), check_filter(entry["match_archives"])))
+        foreign = tuple(check_filter(pattern, "foreign_archives") for pattern in entry.get("foreign_archives", ()))
+        found.append(Retention(_with_floor(policy, least), check_filter(entry["match_archives"]), foreign=foreign))
     return tuple(found)
 
 
@@ -165,8 +172,8 @@ def plan(borg: Borg, rules: Rules, before: Optional[Inventory]) -> Plan:
     """Look at the repository, and at everything that must not have happened to it. It takes no lock and touches nothing.
 
     :param before: the last inventory.
-    :raises Failure: ``drift``: another key or repository; ``unsafe``: archives are gone, in the future, or claim to be older than they
-        are; too many would go; and every other word that opening may meet.
+    :raises Failure: ``drift``: another repository; ``unsafe``: another key; archives are gone, in the future, claim to be older than they
+        are, or may be somebody else's; too many would go; and every other word that opening may meet.
     """
     check_key(borg, rules.key_digest)
     taken = datetime.datetime.now(UTC)
@@ -215,7 +222,7 @@ def check_key(borg: Borg, digest: Optional[str]) -> None:
     """Raise the alarm where the repository's key is another one.
 
     :param digest: what the key shall have; None: whatever it has.
-    :raises Failure: ``drift``; where nothing is known of the key, what opening the repository says.
+    :raises Failure: ``unsafe``; where nothing is known of the key, what opening the repository says.
     """
     if digest is None:
         return
@@ -232,7 +239,7 @@ def check_key(borg: Borg, digest: Optional[str]) -> None:
                 raise
             words = f" Borg's own words: {failure.msg}"
     raise Failure(
-        "drift",
+        "unsafe",
         f"{borg.repository} has {'another key' if key is not None else 'no key of its own any more, or garbage in its place,'} than the one in"
         f" escrow (digest {digest}). If you did not change it, somebody tampered with it: {_REPAIR}. Nothing was changed.{words}",
     )

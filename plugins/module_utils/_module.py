@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure, as_failure
 
 HIDDEN = "(hidden)"
 
@@ -83,15 +83,8 @@ def run_module(
     module = _Module(hidden, argument_spec=argument_spec, supports_check_mode=True, **options)
     try:
         result = ensure(module)
-    except Failure as failure:
-        outcome = failure.as_result()
-    except OSError as error:
-        outcome = _from_os(error).as_result()
-    except Exception as error:  # the last line: whatever was not foreseen is told in one sentence
-        outcome = Failure(
-            "other",
-            f"Unforeseen {type(error).__name__} in this module: {error}. Please report it with what you ran.",
-        ).as_result()
+    except Exception as error:
+        outcome = as_failure(error).as_result()
     else:
         module.exit_json(**result)
         return
@@ -124,13 +117,6 @@ def _shown_parts(value: Any, options: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         return {name: _shown(part, options.get(name)) for name, part in value.items()}
     return HIDDEN
-
-
-def _from_os(error: OSError) -> Failure:
-    words = {1: "permission", 13: "permission", 28: "disk_full", 30: "permission", 122: "disk_full"}
-    return Failure(
-        words.get(error.errno or 0, "other"), f"{error.strerror} on {error.filename}." if error.filename else str(error)
-    )
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -25,13 +26,15 @@ class Mounted(NamedTuple):
     """What is mounted at a path.
 
     :ivar source: what the kernel calls it; ``borgfs`` for borg's.
-    :ivar process: the id of the borg that serves it; None where that is dead, or it is not borg's.
+    :ivar process: the id of the borg that serves it; None where nobody can tell which one does, it is dead, or it is not borg's.
     :ivar target: the location, and the archive behind ``::``, that this borg was given; None likewise.
+    :ivar dead: whether the borg that served it has died.
     """
 
     source: str
     process: Optional[int] = None
     target: Optional[str] = None
+    dead: bool = False
 
     @property
     def is_borg(self) -> bool:
@@ -48,7 +51,7 @@ class Mounted(NamedTuple):
 
 
 def look(mount_point: str) -> Optional[Mounted]:
-    """What is mounted at a path, without touching it: a dead borg's mount would fail, and another's might hang.
+    """What is mounted at a path. It is not touched where that can be told without: it might hang.
 
     :param mount_point: an absolute path without links.
     :returns: None where nothing is.
@@ -61,11 +64,11 @@ def look(mount_point: str) -> Optional[Mounted]:
                 found = Mounted(_unescaped(rest.split(" ")[1]))  # the last one is on top
     if found is None or not found.is_borg:
         return found
-    for name in os.listdir(_PROCESSES):
-        target = _served(name, mount_point) if name.isdigit() else None
-        if target is not None:
-            return found._replace(process=int(name), target=target)
-    return found
+    served = [(int(name), _served(name, mount_point)) for name in os.listdir(_PROCESSES) if name.isdigit()]
+    living = [(process, target) for process, target in served if target is not None]
+    if len(living) == 1:
+        return found._replace(process=living[0][0], target=living[0][1])
+    return found._replace(dead=not living and _is_dead(mount_point))
 
 
 def mount(borg: Borg, archive: Optional[str], mount_point: str, *, allow_other: bool) -> None:
@@ -122,9 +125,22 @@ def _served(process: str, mount_point: str) -> Optional[str]:
             words = [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
     except OSError:  # it has ended, or is somebody else's
         return None
-    if "mount" not in words or len(words) < 4 or words[-1] != mount_point:
-        return None
-    return words[-2]
+    arguments = words[words.index("mount") + 1 :] if "mount" in words else []
+    # paths within the archives may stand behind it
+    for target, place in zip(arguments, arguments[1:]):
+        if place.startswith("/") and os.path.normpath(f"/{place.lstrip('/')}") == mount_point:
+            return target
+    return None
+
+
+def _is_dead(mount_point: str) -> bool:
+    """Whether nobody serves a mount any more. That no process is seen to do so proves nothing: it may be in another container, or have been told
+    the place in other words."""
+    try:
+        os.statvfs(mount_point)  # the kernel remembers what lstat would tell, also of the dead
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
 
 
 def _unescaped(text: str) -> str:

@@ -10,7 +10,7 @@ import re
 import socket
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import UTC, Archive
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import UTC, Archive, escape_pattern, matches
 from ansible_collections.fleetbackup.borg.plugins.module_utils._dialects import DIALECTS, Dialect
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._process import base_environment
@@ -42,6 +42,7 @@ class Retention(NamedTuple):
 
     :ivar match: only archives whose names match this pattern; None: all.
     :ivar any_series: take the filter at its word.
+    :ivar foreign: patterns of the archives of others, of which it must take in none.
     :ivar time_zone: where days begin, as a value of TZ.
     """
 
@@ -49,6 +50,7 @@ class Retention(NamedTuple):
     match: Optional[str] = None
     any_series: bool = False
     time_zone: str = LOCAL_TIME_ZONE
+    foreign: tuple[str, ...] = ()
 
     def options(self) -> list[str]:
         """The options of ``borg prune``."""
@@ -98,6 +100,7 @@ def predict(borg: Borg, retention: Retention) -> Selection:
     description = _describe(borg, retention.match)
     now = datetime.datetime.now(UTC)
     _check_clock(borg, description, now)
+    _check_foreign(borg, description.archives, retention)
     if retention.match is not None and not retention.any_series:
         _check_series(description.archives, retention.match)
     selection = select(description.archives, retention.policy, now, retention.time_zone)
@@ -196,6 +199,24 @@ def _check_youth(borg: Borg, selection: Selection, policy: Policy, now: datetime
     )
 
 
+def _check_foreign(borg: Borg, archives: Sequence[Archive], retention: Retention) -> None:
+    """Refuse a policy that takes in what may be somebody else's.
+
+    :raises Failure: ``unsafe``.
+    """
+    patterns = [_expanded(pattern) for pattern in retention.foreign]
+    contested = [archive.name for archive in archives if any(matches(archive.finished_name, pattern) for pattern in patterns)]
+    if contested:
+        raise Failure(
+            "unsafe",
+            f"{borg.repository}: {len(contested)} archives that match {retention.match!r} may as well be those of another client or another"
+            f" configuration, which calls its own alike: {', '.join(contested[:5])}. One policy would drop archives of both; nothing was changed."
+            " Have each of them begin the names of its archives with something of its own, for example archive_name_format:"
+            " '{fqdn}-system-{now}' (what there is then stays), or give each a repository of its own.",
+            contested_archives=contested,
+        )
+
+
 def _check_series(archives: Sequence[Archive], match: str) -> None:
     """Refuse a filter that takes in another machine whose name begins the same way.
 
@@ -209,7 +230,7 @@ def _check_series(archives: Sequence[Archive], match: str) -> None:
             f"match_archives: {match!r} matches {len(filters)} series of archives: {told}. One policy would mix them and"
             " drop archives of each. Narrow it to one, as in brackets, or say allow_any_series: true; nothing was pruned.",
         )
-    if not all(_names(match, archive.stem) for archive in archives):
+    if not all(_names(match, archive) for archive in archives):
         raise Failure(
             "unsafe",
             f"match_archives: {match!r} matches only archives of {told}, which it does not name in full: perhaps they are"
@@ -218,12 +239,15 @@ def _check_series(archives: Sequence[Archive], match: str) -> None:
         )
 
 
-def _names(match: str, stem: str) -> bool:
-    """Whether a filter names all of what an archive's name begins with.
+def _names(match: str, archive: Archive) -> bool:
+    """Whether a filter names all of what an archive's name begins with; or ends with, where it begins with its date.
 
-    ``web1*`` does not name ``web1-db``, nor ``web-2*`` the machine ``web-2``: it may mean the years of ``web``.
+    ``web1*`` does not name ``web1-db``, nor ``web-2*`` the machine ``web-2``: it may mean the years of ``web``. Nor does ``*-web1`` name the
+    end of ``2026-11-20-db-web1``.
     """
-    pattern = _expanded(match)
+    pattern, stem = _expanded(match), archive.stem
+    if not stem:
+        return pattern.endswith(escape_pattern(archive.tail))
     literal = re.match(r"(?:[^*?\[]|\[[*?\[]\])*", pattern)
     beginning = re.sub(r"\[(.)\]", r"\1", literal.group()) if literal else ""
     if literal and literal.group() != pattern and beginning == stem:

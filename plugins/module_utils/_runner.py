@@ -210,7 +210,7 @@ class Borg(NamedTuple):
         message = log.failure()
         said = log.for_humans()
         msgid = message.msgid if message else None
-        cause = classify(completed.rc, msgid, log.complaints())
+        cause = classify(completed.rc, msgid, log.complaints(), completed.stderr)
         text = message.text if message else (said.strip().splitlines() or ["borg said nothing"])[-1]
         error, reason, advice = cause.error, None, cause.advice
         if error == "unreachable":

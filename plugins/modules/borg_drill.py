@@ -49,7 +49,8 @@ options:
     default: 20
   sample_bytes:
     description:
-      - How large they may be together. Where all files are larger, the smallest one is taken.
+      - How large they may be together. A file that is larger is not taken, unless all are, when the smallest one is; O(full=true) takes
+        those, too.
     type: int
     default: 100000000
   witness:
@@ -63,7 +64,8 @@ options:
     type: str
   scratch_directory:
     description:
-      - The directory below which the scratch place is made. There have to be 100 MB more than the files take.
+      - The directory below which the scratch place is made. There have to be 100 MB and a thousand inodes more than what is restored
+        takes, where each file, directory and link counts as 4 KiB at least.
     type: path
     default: /var/tmp
   config:

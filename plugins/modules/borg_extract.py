@@ -295,7 +295,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     try:
         archive = _archive(borg, parameters)
     except Failure as failure:
-        expected = failure.error in ("absent", "borg_missing", "archive_absent") or failure.awaits_access
+        # nobody makes an archive of the past
+        made = failure.error == "archive_absent" and parameters["before"] is None
+        expected = made or failure.error in ("absent", "borg_missing") or failure.awaits_access
         if not module.check_mode or not expected:
             raise
         return _assumed(parameters)

@@ -14,9 +14,11 @@ description:
   - Prunes and compacts a repository to which its clients may only add, from a trusted machine with a key that may do more.
   - A client in the wrong hands can hide archives, make false ones and destroy the key. All of that can be undone until the repository is
     compacted. So this module remembers which archives there were, in a file that no client can change (O(inventory)), and refuses with
-    C(error=unsafe) or C(error=drift), before anything changes, where archives are gone that it did not prune, where some lie in the future
-    or are new and claim to be older than the last inventory, where too many would go, or where the key is another one.
-  - The first run takes the inventory, and prunes nothing.
+    C(error=unsafe), before anything changes, where archives are gone that it did not prune, where some lie in the future or are new and
+    claim to be older than the last inventory, where too many would go, where some may be somebody else's, or where the key is another
+    one; and with C(error=drift), where another repository is in its place.
+  - The first run takes the inventory, and prunes nothing. Where another inventory in the same directory is about the same repository,
+    it refuses (C(error=unsafe)) to begin anew.
   - What it is about to prune is noted first. Killed anywhere, the next run goes on.
   - The gates of M(fleetbackup.borg.borg_prune) and M(fleetbackup.borg.borg_compact) hold here, too.
 extends_documentation_fragment:
@@ -47,6 +49,13 @@ options:
           - The shell-style pattern of the archives' names, for example V(web1-*).
         type: str
         required: true
+      foreign_archives:
+        description:
+          - Patterns of archives that are another client's, or another configuration's, in the same repository. A policy that takes in one of
+            them is refused with C(error=unsafe), and nothing is pruned.
+        type: list
+        elements: str
+        default: []
       keep_within:
         description:
           - Keep all archives of this interval, a number and V(H), V(d), V(w), V(m) (31 days) or V(y). At least O(keep_within) counts.
@@ -104,7 +113,7 @@ options:
     default: 50%
   key_digest:
     description:
-      - The digest of the repository's key, as M(fleetbackup.borg.borg_key_escrow) returns it. Another key is C(error=drift).
+      - The digest of the repository's key, as M(fleetbackup.borg.borg_key_escrow) returns it. Another key is C(error=unsafe).
       - Without it the key is not compared.
     type: str
   key:
@@ -216,6 +225,13 @@ archive_count:
   returned: success
   type: int
   sample: 18
+unmatched_count:
+  description:
+    - How many of them match none of the O(retentions), so that no policy ever removes them.
+    - Predicted in check mode; V(null) where it is RV(assumed).
+  returned: success
+  type: int
+  sample: 0
 freed_bytes:
   description: How many bytes were reclaimed, by Borg's own words; V(0) where there was nothing to reclaim. V(null) in check mode.
   returned: success
@@ -254,7 +270,11 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {"match_archives": {"type": "str", "required": True}, **policy},
+                "options": {
+                    "match_archives": {"type": "str", "required": True},
+                    "foreign_archives": {"type": "list", "elements": "str", "default": []},
+                    **policy,
+                },
             },
             "keep_within": {"type": "str", "default": "7d"},
             "most_deletions": {"type": "str", "default": "50%"},
@@ -284,6 +304,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         lock = nullcontext() if module.check_mode else file.locked()
         with lock, held_key(borg, parameters["key"]) as keyed:
             planned = maintenance.plan(keyed, rules, file.read())
+            if planned.before is None:
+                file.check_first(planned.present.repository)
             freed = maintenance.carry_out(keyed, rules, planned, file) if planned.changes and not module.check_mode else 0
     except Failure as failure:
         if not module.check_mode or not _may_be_missing(borg, failure):
@@ -295,7 +317,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 #: What check mode cannot tell where it cannot look.
-_PREDICTED = ("first", "pruned", "new", "accepted", "archive_count")
+_PREDICTED = ("first", "pruned", "new", "accepted", "archive_count", "unmatched_count")
 
 
 def _may_be_missing(borg: Borg, failure: Failure) -> bool:
@@ -314,6 +336,7 @@ def _result(planned: maintenance.Plan, freed: Optional[int]) -> dict[str, Any]:
         "new": [archive.as_result() for archive in planned.new],
         "accepted": [archive.as_result() for archive in planned.accepted],
         "archive_count": len(planned.left),
+        "unmatched_count": len(planned.unmatched),
         "freed_bytes": freed,
         "assumed": False,
         "diff": {

@@ -15,7 +15,8 @@ description:
     for copying single files. Large restores are much faster with M(fleetbackup.borg.borg_extract).
   - As long as it is mounted, Borg holds a lock of the repository, and backups into it fail. So unmount it soon.
   - Only what Borg mounted of this repository is ever unmounted, and what a Borg left that has died. Anything else that is mounted
-    there, or stands in the directory, is left alone (C(error=unsafe)).
+    there, or stands in the directory, is left alone (C(error=unsafe)); so is this repository, where Borg was told another spelling of
+    its location.
 extends_documentation_fragment:
   - fleetbackup.borg.borg
   - fleetbackup.borg.attributes
@@ -131,8 +132,10 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     borg = borg_from(parameters)
     mount_point = os.path.realpath(parameters["mount_point"])
     present = mounts.look(mount_point)
-    if present is not None and not (present.is_borg and (present.process is None or present.is_of(borg))):
-        what = f"{present.target} is mounted there" if present.is_borg else f"{present.source!r} is mounted there, not by borg"
+    if present is not None and not (present.is_borg and (present.dead or present.is_of(borg))):
+        what = f"{present.source!r} is mounted there, not by borg"
+        if present.is_borg:
+            what = f"{present.target or 'a repository of borg, and nothing tells which one,'} is mounted there"
         raise Failure("unsafe", f"mount_point: {mount_point}: {what}. It is left alone; name another directory.")
     before = None if present is None else present.target or "a borg that has died"
     if parameters["state"] == "unmounted":

@@ -9,9 +9,9 @@ import hashlib
 import re
 from typing import Any, Iterator, Mapping, Sequence
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._retention import RULES
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_names as archive_names
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
@@ -20,13 +20,11 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema
 _CONTROLLER = ("localhost", "127.0.0.1", "::1")
 #: Names of connections that go the same way.
 _BY_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
-#: borgmatic's own. Source: borgmatic/borg/create.py and config/schema.yaml, 1.7.7 to 2.1.10.
-_NAME_FORMAT = "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"
-#: What differs from archive to archive. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10.
-_MOVING = r"\{(?:now|utcnow|pid)[:%\w\.-]*\}"
 
 
-def maintained(configs: Sequence[Mapping[str, Any]], name: str, user: str) -> list[dict[str, Any]]:
+def maintained(
+    configs: Sequence[Mapping[str, Any]], name: str, user: str, claims: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Every repository to which a client may only add, once: its ``location`` and ``record`` (:class:`plan.RepositoryRecord`), its ``address``
     where the client's own names are in their places, the name of its ``inventory``, and ``retentions`` as borg_maintenance takes them.
     Nothing secret is in it.
@@ -34,13 +32,14 @@ def maintained(configs: Sequence[Mapping[str, Any]], name: str, user: str) -> li
     :param configs: with what their servers enforce, as :func:`_borgmatic_fleet.connected` gives them.
     :param name: the client's, in the inventory: it is what counts, and not what the client calls itself.
     :param user: whom its backups run as.
+    :param claims: what it and others call their archives, as :func:`_borgmatic_names.claims` gives it.
     """
     found: dict[str, dict[str, Any]] = {}
     for entry in configs:
         for record in plan.repositories([entry]):
             if not entry.get("enforced", {}).get(record.location):
                 continue
-            address = _fixed(record.location, name, user)
+            address = archive_names.fixed(record.location, name, user)
             repository = found.setdefault(
                 record.location,
                 {
@@ -51,7 +50,8 @@ def maintained(configs: Sequence[Mapping[str, Any]], name: str, user: str) -> li
                     "retentions": [],
                 },
             )
-            repository["retentions"] += _retentions(entry, record, name, user)
+            others = archive_names.foreign(claims, name, entry["name"], record.location)
+            repository["retentions"] += _retentions(entry, record, name, user, others)
     return list(found.values())
 
 
@@ -95,30 +95,21 @@ def inventory_name(address: str) -> str:
     return f"{readable[:60]}-{hashlib.sha256(address.encode()).hexdigest()[:8]}.json"
 
 
-def _retentions(entry: Mapping[str, Any], record: plan.RepositoryRecord, name: str, user: str) -> Iterator[dict[str, Any]]:
+def _retentions(
+    entry: Mapping[str, Any], record: plan.RepositoryRecord, name: str, user: str, others: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     document = check_document(entry["config"], bool(entry.get("allow_unknown_options")))
     said = {**document, **document["repositories"][record.position]}
     policy = {rule: said[rule] for rule in ("keep_within", *RULES) if said.get(rule)}
     if policy and "prune" not in said.get("skip_actions", ()):
-        yield {"match_archives": _fixed(_filter(said), name, user), **policy}
+        yield {"match_archives": _filter(said, name, user), "foreign_archives": list(others), **policy}
 
 
-def _filter(said: Mapping[str, Any]) -> str:
-    """The filter of ``borgmatic prune``."""
+def _filter(said: Mapping[str, Any], name: str, user: str) -> str:
+    """What the policy is for: what somebody says of it counts, as for ``borgmatic prune``; else what the configuration makes."""
     constants = said.get("constants", {})
     if said.get("match_archives"):
-        return str(with_constants(said["match_archives"], constants))
+        return archive_names.fixed(with_constants(said["match_archives"], constants), name, user)
     if said.get("prefix"):
-        return f"{with_constants(said['prefix'], constants)}*"
-    return re.sub(_MOVING, "*", with_constants(said.get("archive_name_format") or _NAME_FORMAT, constants))
-
-
-def _fixed(text: str, name: str, user: str) -> str:
-    """A location or filter of a client with borg's placeholders as they are on that client, if it is who it shall be."""
-    values = {
-        "hostname": name.partition(".")[0],
-        "fqdn": name,
-        "reverse-fqdn": ".".join(reversed(name.split("."))),
-        "user": user,
-    }
-    return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: escape_pattern(values[match.group(1)]), text)
+        return archive_names.fixed(f"{with_constants(said['prefix'], constants)}*", name, user)
+    return archive_names.made_by(said, name, user)

@@ -129,7 +129,9 @@ def unknown_variables(names: Iterable[str], known: Iterable[str], role: str = "b
 
     :param names: of all variables that begin with the role's name, or as if they did.
     :param known: those of the role.
+    :param role: ``fleetbackup`` for the variables of the playbooks.
     """
+    subject = "the playbooks have" if role == "fleetbackup" else f"the role {role} has"
     stems = {name[len(role) + 1 :] for name in known}
     result = []
     for name in sorted(set(names) - set(known)):
@@ -137,7 +139,7 @@ def unknown_variables(names: Iterable[str], known: Iterable[str], role: str = "b
         meant = stem if stem in stems else _GUESSES.get(role, {}).get(stem, "")
         hint = f"; did you mean {meant}?" if meant in stems else nearest(stem, stems)
         if hint:
-            result.append(f"{name}: the role {role} has no such variable{hint.replace('mean ', f'mean {role}_')}")
+            result.append(f"{name}: {subject} no such variable{hint.replace('mean ', f'mean {role}_')}")
     return result
 
 

@@ -163,6 +163,21 @@ def sources(
     return [source._asdict() for source in wanted]
 
 
+def newest_first(sources: Sequence[Mapping[str, Any]], looked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each configuration, the repository with the newest archive first; where nobody knows, in their order.
+
+    :param sources: as :func:`sources` gives them.
+    :param looked: what borg_archive_info has found for each ``__borgmatic_source``, the loop's variable.
+    """
+    times = {}
+    for result in looked:
+        source, archives = result["__borgmatic_source"], result.get("archives")
+        times[source["config"], source["position"]] = str(archives[0]["time"]) if archives else ""
+    ordered = sorted(sources, key=lambda source: times.get((source["config"], source["position"]), ""), reverse=True)
+    configs = list(dict.fromkeys(source["config"] for source in sources))
+    return [dict(source) for source in sorted(ordered, key=lambda source: configs.index(source["config"]))]
+
+
 def options(
     configs: Sequence[Mapping[str, Any]], source: Mapping[str, Any], bundles: Sequence[Mapping[str, Any]] = (), elsewhere: bool = False
 ) -> dict[str, Any]:

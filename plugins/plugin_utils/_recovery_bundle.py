@@ -214,15 +214,16 @@ class Bundle(NamedTuple):
         if self.identity is not None:
             parts.append("part identity > identity")
             options.append("-o IdentitiesOnly=yes -i $PWD/identity")
+        else:
+            yield "This bundle holds no SSH key. Write the whole path of one that the server accepts in place of IDENTITY."
+            options.append("-o IdentitiesOnly=yes -i IDENTITY")
         if self.known_hosts:
             parts.append("part known_hosts > known_hosts")
             options.append("-o UserKnownHostsFile=$PWD/known_hosts")
-        if self.identity is None:
-            yield "Log in to the server with an SSH key that it accepts; this bundle holds none."
+        yield "Reach the server as the lost machine did:"
         if parts:
-            yield "Reach the server as the lost machine did:"
             yield f"    {'; '.join(parts)}"
-            yield f'    export BORG_RSH="{" ".join(options)}"'
+        yield f'    export BORG_RSH="{" ".join(options)}"'
 
     def _is_plain(self, name: str) -> bool:
         return re.search(_NOT_PLAIN, getattr(self, name)) is None

@@ -101,3 +101,21 @@ def test_a_schedule_of_the_role_borgmatic_is_one_of_the_module():
 def test_what_an_entry_says_of_its_repositories_is_an_option():
     described = options(ROOT / "roles/borgmatic")["borgmatic_configs"]["options"]
     assert set(plan._OF_ENTRIES) < set(described)
+
+
+@pytest.fixture(scope="module")
+def documented():
+    """The variables that the first lines of the playbooks describe."""
+    headers = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").glob("*.yml"))
+    return {name for names in re.findall(r"(?m)^#   (fleetbackup_\w+(?:, fleetbackup_\w+)*)  ", headers) for name in names.split(", ")}
+
+
+def test_the_role_knows_the_variables_of_the_playbooks(documented):
+    assert "fleetbackup_before" in documented
+    assert read(ROOT / "roles/borgmatic", "vars/main.yml")["__borgmatic_playbook_variables"] == sorted(documented)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_a_page_names_variables_that_playbooks_have(page, documented):
+    named = set(re.findall(r"""(?:-e |[{ ]")(fleetbackup_\w+)(?:=|":)""", page.read_text(encoding="utf-8")))
+    assert named and named <= documented, named - documented

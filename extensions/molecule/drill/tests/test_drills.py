@@ -19,6 +19,8 @@ testinfra_hosts = ["ansible://backup1"]
 
 CLIENTS = ("client1", "client2")
 WITNESS = "/srv/data/.fleetbackup-witness"
+#: Outside of what is backed up.
+UNSAVED = "/var/lib/.fleetbackup-witness"
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 LARGE = "srv/data/a directory/in another/large"
 SERVICE = "fleetbackup-system-drill.service"
@@ -63,7 +65,8 @@ class Play(NamedTuple):
 
 def drill(*arguments: str) -> Play:
     said = [argument for text in (f"fleetbackup_textfile_directory={TEXTFILES}", *arguments) for argument in ("--extra-vars", text)]
-    command = ["ansible-playbook", "--inventory", "inventory", "fleetbackup.borg.restore_drill", *said]
+    # its results, too: no note says which files a drill was about
+    command = ["ansible-playbook", "--verbose", "--inventory", "inventory", "fleetbackup.borg.restore_drill", *said]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     recap = RECAP.findall(run.stdout)
     assert {host for host, _changed, _failed in recap} == set(CLIENTS), run.stdout + run.stderr
@@ -117,7 +120,13 @@ def sound(empty: Play) -> Play:
 
 
 @pytest.fixture(scope="module")
-def scheduled(sound: Play) -> dict[str, Any]:
+def small(sound: Play) -> Play:
+    """Drill with little."""
+    return drill("fleetbackup_sample=5", "fleetbackup_sample_bytes=1000")
+
+
+@pytest.fixture(scope="module")
+def scheduled(small: Play) -> dict[str, Any]:
     """Have the schedule of client1 drill; what it notes."""
     ran = machine("client1").run(f"systemctl start {SERVICE}")
     assert ran.rc == 0, journal("client1")
@@ -139,7 +148,8 @@ def found(flipped: list[str]) -> Play:
 
 @pytest.fixture(scope="module")
 def found_by_schedule(found: Play) -> dict[str, Any]:
-    """Have the schedule of client1 drill; what it notes."""
+    """Have the schedule of client1 drill without its witness; what it notes."""
+    machine("client1").check_output(f"rm {WITNESS}")
     ran = machine("client1").run(f"systemctl start {SERVICE}")
     assert ran.rc != 0, journal("client1")
     return status("client1")
@@ -147,11 +157,12 @@ def found_by_schedule(found: Play) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def mended(host, flipped: list[str], found: Play, found_by_schedule: dict[str, Any]) -> Play:
-    """Bring the segment back, and change a file of client2 so that nothing shows it. Drill again."""
+    """Bring the segment back, change a file of client2 so that nothing shows it, and have its backup miss a witness. Drill again."""
     host.check_output("python3 -c %s %s %s %s", MEND, *flipped)
     hide = "cp --archive {0} /root/kept && printf 'mine ALONE' >{0} && touch --reference=/root/kept {0}"
     machine("client2").check_output(hide.format("/srv/data/secret"))
-    return drill("fleetbackup_full=true")
+    machine("client2").check_output(f"touch --date 2021-01-01 {UNSAVED}")
+    return drill("fleetbackup_full=true", f"fleetbackup_witness={UNSAVED}")
 
 
 def test_without_a_backup_it_fails_and_plants_the_witness(empty: Play) -> None:
@@ -166,12 +177,23 @@ def test_what_is_sound_passes_and_changes_nothing(sound: Play) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+def test_the_witness_is_part_of_the_sample(sound: Play, client: str) -> None:
+    assert re.search(rf'^ok: \[{client}\] .*"paths": \[[^]]*"{WITNESS[1:]}"', sound.said, re.MULTILINE), sound.said
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 def test_what_passed_is_noted(sound: Play, client: str) -> None:
     noted, told = status(client), metrics(client)
     assert noted["verdict"] == "passed" and noted["files"] == told["files"] == 20 and noted["problems"] == []
     assert noted["bytes"] == told["bytes"] > 0 and noted["compared"] > 10
     assert noted["archive"]["name"].startswith(f"{client}-")
     assert told["success"] == 1 and told["timestamp_seconds"] > 1_700_000_000
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_sample_is_as_small_as_it_is_said_to_be(small: Play, client: str) -> None:
+    noted = status(client)
+    assert noted["verdict"] == "passed" and noted["files"] == 5 and noted["bytes"] <= 1000, noted
 
 
 def test_it_runs_by_itself(scheduled: dict[str, Any]) -> None:
@@ -181,12 +203,6 @@ def test_it_runs_by_itself(scheduled: dict[str, Any]) -> None:
     assert "drill passed: client1-" in journal("client1")
     shown = machine("client1").check_output("systemctl show --property=NextElapseUSecRealtime --value fleetbackup-system-drill.timer")
     assert shown.strip()
-
-
-def test_it_finds_the_byte_by_itself(found_by_schedule: dict[str, Any]) -> None:
-    (problem,) = found_by_schedule["problems"]
-    assert problem.startswith(f"{LARGE}: Data integrity error"), problem
-    assert "drill failed (integrity)" in journal("client1")
 
 
 def test_backups_listings_and_a_check_of_the_archives_miss_the_byte(flipped: list[str], found: Play) -> None:
@@ -206,14 +222,22 @@ def test_a_full_drill_finds_it_and_names_the_file(found: Play) -> None:
     assert told["success"] == 0 and metrics("client2")["success"] == 1
 
 
+def test_it_finds_the_byte_by_itself_and_misses_the_witness(found_by_schedule: dict[str, Any]) -> None:
+    missing, problem = found_by_schedule["problems"]
+    assert missing == f"{WITNESS}: the witness is gone from this machine"
+    assert problem.startswith(f"{LARGE}: Data integrity error"), problem
+    assert "drill failed (integrity)" in journal("client1")
+
+
 def test_what_was_mended_passes_again(mended: Play) -> None:
     assert re.search(r"client1 \| \S+ \| passed", mended.said), mended.said
     assert metrics("client1")["success"] == 1
 
 
-def test_a_file_that_was_changed_in_secret_is_named(mended: Play) -> None:
+def test_a_witness_that_is_not_backed_up_and_a_file_that_was_changed_in_secret_are_named(mended: Play) -> None:
     assert mended.failed == {"client2"}, mended.said
-    (problem,) = status("client2")["problems"]
+    missing, problem = status("client2")["problems"]
+    assert missing.startswith(f"{UNSAVED}: the archive does not hold the witness"), missing
     assert problem.startswith("srv/data/secret: its content here is another one"), problem
 
 

@@ -51,9 +51,9 @@ class Run(NamedTuple):
         return self
 
 
-def maintain(*options: str) -> Run:
+def maintain(*options: str, **variables: Any) -> Run:
     """Run the playbook; two days are kept whole."""
-    return play("maintain_server", *options, fleetbackup_keep_within="2d")
+    return play("maintain_server", *options, fleetbackup_keep_within="2d", **variables)
 
 
 def play(name: str, *options: str, **variables: Any) -> Run:

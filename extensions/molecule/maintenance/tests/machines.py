@@ -53,15 +53,16 @@ class Client(Machine):
     def archives(self, repository: str) -> list[str]:
         return self.output(self.borg("list", "--short", self.location(repository))).splitlines()
 
-    def make(self, repository: str, *ages: float, series: str = "") -> list[str]:
+    def make(self, repository: str, *ages: float, series: str = "", form: str = "{series}-{time:%Y-%m-%dT%H:%M:%S.%f}") -> list[str]:
         """Archives that were begun so many days ago, each with something of its own in it; their names.
 
         :param series: what the names begin with; empty: the client's own name.
+        :param form: of the names; by default that of borgmatic.
         """
         made, script = [], []
         for age in ages:
             time = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
-            made.append(f"{series or self.name}-{time:%Y-%m-%dT%H:%M:%S}")
+            made.append(form.format(series=series or self.name, time=time))
             script.append("mkdir -p /srv/own && head --bytes 300000 /dev/urandom > /srv/own/file")
             command = ["create", f"--timestamp={time:%Y-%m-%dT%H:%M:%S}", f"{self.location(repository)}::{made[-1]}", DATA, "/srv/own"]
             script.append(self.borg(*command))

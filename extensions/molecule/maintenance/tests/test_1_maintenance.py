@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from conftest import History, Maintained
-from controller import module, play
-from machines import INVENTORIES, VAULT, WEB1, WEB10, escape_pattern, kept, known, tree
+from controller import maintain, module, play
+from machines import INVENTORIES, PASSPHRASE, VAULT, WEB1, WEB10, escape_pattern, kept, known, tree
 
 
 def test_the_first_run_takes_an_inventory_and_prunes_nothing(history: History) -> None:
@@ -58,6 +61,48 @@ def test_neighbours_keep_everything_whatever_they_are_called(maintained: Maintai
         done = module(retentions=[{"match_archives": f"{escape_pattern(series)}-*", "keep_daily": 1} for series in theirs], **accepted)
         assert [archive["name"] for archive in done["pruned"]] == [made[0] for made in theirs.values()], done
         assert going | {name for made in theirs.values() for name in made[1:]} <= set(WEB1.archives("web1"))
+
+
+#: Names that begin with their time.
+TIME_FIRST = "{time:%Y-%m-%d}-{series}"
+
+
+def configured(name_format: str) -> list[dict[str, Any]]:
+    """What each client would have, if its archives were called so."""
+    config = {
+        "source_directories": ["/srv/data"],
+        "repositories": [{"path": "ssh://borg@backup1/./{{ inventory_hostname }}"}, {"path": "ssh://borg@backup1/./shared"}],
+        "encryption_passphrase": PASSPHRASE,
+        "keep_daily": 1,
+        "archive_name_format": name_format,
+    }
+    return [{"name": "system", "config": config}]
+
+
+def test_the_playbook_prunes_nothing_of_neighbours_that_no_inventory_knows(maintained: Maintained) -> None:
+    with kept():
+        before = WEB1.archives("shared")
+        theirs = [name for series in ("web1-db", "web10-2", "web1-2026", "db-web1") for name in WEB1.make("shared", 9, 8, series=series)]
+        theirs += [name for series in ("db-web1", "web1-db") for name in WEB1.make("shared", 9, 8, series=series, form=TIME_FIRST)]
+        mine = WEB1.make("shared", 9, 8, 0.5, form=TIME_FIRST)
+        accepted = {"fleetbackup_accept_backdated": theirs + mine}
+        run = maintain(**accepted).succeeded()
+        # names of another form than the configuration's are left alone, too
+        assert {*WEB1.archives("shared")} == {*before, *theirs, *mine}
+        assert re.search(r"/\./shared: pruned nothing; .* match no policy of this client", run.said), run.said
+        maintain(**accepted, borgmatic_configs=configured("{now:%Y-%m-%d}-{hostname}")).succeeded()
+        assert {*WEB1.archives("shared")} == {*before, *theirs, *mine[1:]}
+
+
+def test_what_several_clients_call_alike_is_nobodys_to_prune(maintained: Maintained) -> None:
+    with kept():
+        made = WEB1.make("shared", 9, 8, series="backup", form="{series}-{time:%Y-%m-%d}")
+        before = tree()
+        run = maintain(fleetbackup_accept_backdated=made, borgmatic_configs=configured("backup-{now:%Y-%m-%d}"))
+        assert tree() == before and run.failed == {"web1", "web10"}, run.said
+        for host in ("web1", "web10"):
+            (refused,) = run.failures(host)
+            assert refused["error"] == "unsafe" and set(refused["contested_archives"]) == set(made) and "archive_name_format" in refused["msg"]
 
 
 @pytest.mark.parametrize("host", ["web1", "backup1"])

@@ -55,9 +55,9 @@ def test_hidden_archives_and_a_destroyed_key_stop_what_is_about_them(history: Hi
         own, shared = run.failures("web1")
         refusal(before, own, "unsafe", victim)
         assert own["missing_archives"] == [victim]
-        refusal(before, shared, "drift", "recovery bundle")
+        refusal(before, shared, "unsafe", "recovery bundle")
         # The other client's own repository is looked after.
-        assert [failure["error"] for failure in run.failures("web10")] == ["drift"]
+        assert [failure["error"] for failure in run.failures("web10")] == ["unsafe"]
         assert re.search(r"ok: \[web10[^]]*\] => \(item=ssh://borg@backup1/\./web10\)", run.said), run.said
         assert PASSPHRASE not in run.said
 
@@ -98,13 +98,17 @@ def test_archives_at_times_that_cannot_be_stop_it(age: float, names: str, gate: 
 
 def test_false_archives_of_the_same_day_drop_no_real_ones(history: History) -> None:
     with kept():
-        WEB1.make("web1", 0.01)
+        fakes = WEB1.make("web1", 0.01)
         going = [archive["name"] for archive in module(check=True, **GREEDY)["pruned"]]
         assert history.web1[2] in going and history.web1[3] not in going
         # and this notices where the floor is gone
         with changed("_maintenance.py", "    return policy._replace(within=least.within)", "    return policy") as collections:
             mutant = [archive["name"] for archive in module(check=True, collections=collections, **GREEDY)["pruned"]]
         assert history.web1[3] in mutant
+        done = module(**GREEDY)
+        assert [archive["name"] for archive in done["pruned"]] == going and done["freed_bytes"] > 250_000, done
+        assert WEB1.archives("web1") == [history.web1[3], *fakes]
+        assert WEB1.restored("web1", history.web1[3]) == WEB1.manifest()
 
 
 def test_too_many_at_once_stop_it(history: History) -> None:
@@ -122,10 +126,10 @@ def test_garbage_in_the_place_of_the_key_stops_it() -> None:
     assert not module(key_digest=digest).get("failed")
     with kept():
         WEB1.output(f"printf '%s\\n%s\\n' '{header}' Z2FyYmFnZQ== > /root/garbage; {WEB1.borg('key', 'import', WEB1.location('web1'), '/root/garbage')}")
-        refusal((tree(), known()), module(key_digest=digest), "drift", digest)
+        refusal((tree(), known()), module(key_digest=digest), "unsafe", digest)
     with kept():
         WEB1.output(f"BORG_NEW_PASSPHRASE='{PASSPHRASE}' {WEB1.borg('key', 'change-passphrase', WEB1.location('web1'))}")
-        refusal((tree(), known()), module(key_digest=digest), "drift", digest)
+        refusal((tree(), known()), module(key_digest=digest), "unsafe", digest)
         # and this notices where the keys are not compared
         with changed("_maintenance.py", "    if digest is None:\n        return\n", "    return\n") as collections:
             assert not module(key_digest=digest, collections=collections).get("failed")
@@ -139,6 +143,11 @@ def test_a_lock_that_is_held_is_told_and_later_it_goes_on(history: History) -> N
         assert WEB1.archives("web1") == history.web1[2:]
         done = module(**GREEDY)
         assert [archive["name"] for archive in done["pruned"]] == [history.web1[2]], done
+    # and this notices where somebody breaks the lock
+    breaking = ("            if selection.pruned:\n", "            if selection.pruned and borg.run('break-lock'):\n")
+    with kept(), changed("_maintenance.py", *breaking) as collections, held():
+        assert not module(collections=collections, **GREEDY).get("failed")
+        assert history.web1[2] not in WEB1.archives("web1")
 
 
 def test_killed_before_the_space_is_reclaimed_the_next_run_goes_on(history: History) -> None:

@@ -66,9 +66,18 @@ def place_of(said: str) -> str:
     return place
 
 
+def inventory_without(client: str, directory: Path) -> Path:
+    """The inventory of somebody who has left one out."""
+    inventory = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    del inventory["borg_clients"]["hosts"][client]
+    path = directory / "hosts.yml"
+    path.write_text(json.dumps(inventory), encoding="utf-8")
+    return path
+
+
 def test_one_file_comes_back_to_a_place_that_is_told(clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]) -> None:
     client = clients["client1"]
-    chosen = {"fleetbackup_host": "client1", "fleetbackup_paths": [f"{DATA}/secret"]}
+    chosen = {"fleetbackup_host": "client1", "fleetbackup_paths": f"{DATA}/secret"}
     predicted = play("restore", "--check", "--diff", **chosen).succeeded()
     place = place_of(predicted.said)
     assert f"+{DATA[1:]}/secret" in predicted.said and not client.exists(place) and predicted.changes == {"client1": 1}
@@ -81,15 +90,15 @@ def test_one_file_comes_back_to_a_place_that_is_told(clients: dict[str, Machine]
     assert play("restore", **chosen).succeeded().changes == {"client1": 0}
 
 
-def test_a_directory_comes_back_elsewhere_as_it_was(
-    server: Machine, clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]
+def test_a_directory_comes_back_elsewhere_as_it_was_and_nobody_loses_access(
+    tmp_path: Path, server: Machine, clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]
 ) -> None:
     before = server.output(f"cat {KEYS}")
     chosen = {"fleetbackup_host": "client1", "fleetbackup_target": "client2", "fleetbackup_paths": [DATA, LARGE]}
     predicted = play("restore", "--check", **chosen, fleetbackup_destination="/srv/nowhere").succeeded()
     assert "check mode gives it none" in predicted.words and not clients["client2"].exists("/srv/nowhere")
     assert server.output(f"cat {KEYS}") == before and not clients["client2"].exists(GUEST.format("client1"))
-    run = play("restore", **chosen).succeeded()
+    run = play("restore", inventory=inventory_without("client1", tmp_path), **chosen).succeeded()
     place = place_of(run.said)
     assert clients["client2"].manifest(place + DATA) == wanted["client1"]
     large = clients["client2"].manifest(place + LARGE)
@@ -105,12 +114,10 @@ def test_a_directory_comes_back_elsewhere_as_it_was(
 def test_a_machine_that_is_gone_is_known_by_its_bundle(
     tmp_path: Path, server: Machine, clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]
 ) -> None:
-    inventory = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
-    del inventory["borg_clients"]["hosts"]["client2"]
-    (tmp_path / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
     before = server.output(f"cat {KEYS}")
-    chosen = {"fleetbackup_host": "client2", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/from-client2"}
-    run = play("restore", inventory=tmp_path / "hosts.yml", **chosen).succeeded()
+    chosen = {"fleetbackup_host": "client2", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/from-client2",
+              "fleetbackup_numeric_ids": True}
+    run = play("restore", inventory=inventory_without("client2", tmp_path), **chosen).succeeded()
     assert clients["client1"].manifest(f"/srv/from-client2{DATA}") == wanted["client2"]
     # the bundle's own SSH key opened it
     assert server.output(f"cat {KEYS}") == before and "backup1" not in run.changes
@@ -125,13 +132,25 @@ def test_a_machine_that_is_gone_is_known_by_its_bundle(
         ({"fleetbackup_before": "2020-01-01"}, "holds no archive from before 2020-01-01"),
         ({"fleetbackup_repository": "nowhere"}, "client1 has no repository nowhere; it has backup1 (system)."),
         ({"fleetbackup_host": "client3"}, "client3 has no borgmatic_configs in the inventory, and no recovery bundle"),
+        ({"fleetbackup_target": "client3"}, "client3 is no host of this inventory"),
+        ({"fleetbackup_path": ["/srv/data"]}, "did you mean fleetbackup_paths?"),
     ],
 )
 def test_what_there_is_not_is_told_and_changes_nothing(clients: dict[str, Machine], variables: dict[str, str], told: str) -> None:
-    run = play("restore", **{"fleetbackup_host": "client1", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/nothing", **variables})
+    chosen = {"fleetbackup_host": "client1", "fleetbackup_target": "client1", "fleetbackup_destination": "/srv/nothing", **variables}
+    predicted = play("restore", "--check", **chosen)
+    assert predicted.rc != 0, predicted.said
+    run = play("restore", **chosen)
     assert run.rc != 0 and told in run.words and set(run.changes.values()) == {0}, run.said
-    assert "archive" not in told or "client3" in told or run.errors == ["archive_absent"]
+    assert "holds no archive" not in told or run.errors == ["archive_absent"]
     assert not clients["client1"].exists("/srv/nothing") and not clients["client1"].exists(GUEST.format("client3"))
+
+
+def test_a_client_lets_itself_in_beside_those_whom_its_inventory_leaves_out(tmp_path: Path, server: Machine) -> None:
+    before = server.output(f"cat {KEYS}")
+    server.output(f"sed -i '/fleetbackup:client2$/d' {KEYS}")
+    run = play("client", inventory=inventory_without("client1", tmp_path)).succeeded()
+    assert server.output(f"cat {KEYS}") == before and run.changes["client2"], run.said
 
 
 def test_nothing_is_replaced_in_its_place_unasked(clients: dict[str, Machine], wanted: dict[str, dict[str, Any]]) -> None:

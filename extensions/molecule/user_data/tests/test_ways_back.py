@@ -24,6 +24,8 @@ CONFIG = "/home/ada/.config/borgmatic/user.yaml"
 KEYS = "/home/ada/.config/borg/keys"
 SERVICE = "fleetbackup-user-backup.service"
 MOUNT_POINT = "/home/ada/Borg-Backup"
+#: What the account's own programs write meanwhile.
+CHANGING = (".ansible", ".cache", ".config/borg", ".local")
 SERVERS = {"local-nas": "nas.yourdomain.net", "remote-nas": "lighthouse-nas.yourdomain.net"}
 
 
@@ -90,8 +92,7 @@ def test_archives_are_mounted_and_gone_again(host, opened, fuse, archive: str | 
 
 
 def test_the_home_comes_back_from_the_second_server_with_the_key_from_escrow(host, opened) -> None:
-    documents = "/home/ada/Documents"
-    wanted = manifest(host, documents)
+    wanted = manifest(host, "/home/ada")
     bundle = kept(SERVERS["remote-nas"])
     host.check_output(f"mv {KEYS} {KEYS}.lost && mkdir -m 0700 /home/ada/live && printf %s %s >/home/ada/live/keyfile", "%s", bundle["key"])
     how = {"repository": opened["remote-nas"]["repository"], "passphrase": bundle["passphrase"], "rsh": opened["remote-nas"]["rsh"]}
@@ -99,9 +100,11 @@ def test_the_home_comes_back_from_the_second_server_with_the_key_from_escrow(hos
         done = module(
             "borg_extract", **how, base_directory="/home/ada/live/base", key_file="/home/ada/live/keyfile", destination="/home/ada/live/restored"
         )
-        assert done["archive"]["name"].startswith("ada-desktop-") and done["files"] > len(wanted) - 5
-        assert manifest(host, f"/home/ada/live/restored{documents}") == wanted
-        host.check_output("cmp /home/ada/.bashrc /home/ada/live/restored/home/ada/.bashrc")
+        assert done["archive"]["name"].startswith("ada-desktop-")
+        back = {path: entry for path, entry in manifest(host, "/home/ada/live/restored/home/ada").items() if not path.startswith(CHANGING)}
+        assert {path for path in wanted if path == ".bashrc" or path.startswith("Documents")} < back.keys()
+        # of a directory above what goes on changing, not even the time stays
+        assert back == {path: wanted[path][:3] + entry[3:4] + wanted[path][4:] if entry[0][0] == "d" else wanted[path] for path, entry in back.items()}
     finally:
         host.check_output(f"mv {KEYS}.lost {KEYS} && chmod -R u+w /home/ada/live && rm -r /home/ada/live")
 

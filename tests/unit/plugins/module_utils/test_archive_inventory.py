@@ -74,3 +74,23 @@ def test_one_at_a_time(file):
         os.close(descriptor)
     with file.locked():
         pass
+
+
+def test_nobody_begins_anew_with_a_repository_that_is_known_by_another_name(file, tmp_path):
+    other = InventoryFile(str(tmp_path / "archives" / "a_b.json"))
+    other.check_first(INVENTORY.repository)
+    file.write(INVENTORY)
+    with pytest.raises(Failure, match="a_b.json does not exist, and .*web1.json is an inventory of the same.*rename .*web1.json to .*a_b.json") as caught:
+        other.check_first(INVENTORY.repository)
+    assert caught.value.error == "unsafe"
+    other.check_first("cd" * 32)
+
+
+def test_what_else_stands_beside_it_hinders_nobody(file):
+    file.write(INVENTORY)
+    directory = os.path.dirname(file.path)
+    os.rename(file.path, f"{file.path}.old")
+    os.mkdir(os.path.join(directory, "a.json"))
+    with open(os.path.join(directory, "b.json"), "w", encoding="utf-8") as stream:
+        stream.write("{")
+    file.check_first(INVENTORY.repository)

@@ -341,3 +341,16 @@ def test_what_is_recorded_covers_the_table(situations):
 
 def test_what_is_not_recorded_is_really_not_there():
     assert NOT_RECORDED <= set(MSGIDS)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        r'File \"/usr/lib/python3/dist-packages/borg/crypto/key.py\", line 611, in _load\n    cdata = a2b_base64(key_data)',
+        'File "/usr/lib/python3/dist-packages/borg/crypto/key.py", line 632, in decrypt_key_file\n    data = unpacker.unpack()',
+    ],
+)
+def test_where_an_exception_comes_from_decides_when_a_key_is_none(frame):
+    assert classify(2, "Exception", "TypeError: internal_dict must be a dict", frame).error == "key_mismatch"
+    assert classify(2, "Exception", "TypeError: internal_dict must be a dict", frame.replace("key.py", "nonces.py")).error == "other"
+    assert classify(2, "PassphraseWrong", "", frame).error == "wrong_passphrase"

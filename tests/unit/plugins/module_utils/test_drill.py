@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import platform
 import stat
 from pathlib import Path
 
@@ -84,8 +83,8 @@ class Machine:
                 os.utime(Path(directory, entry.path), ns=(0, entry.mtime * 1000))
         return self.warnings
 
-    def drill(self, request=FULL, host=None):
-        pick = Pick("x", ARCHIVE, host or platform.node(), self.entries, self.entries)
+    def drill(self, request=FULL, host="web1"):
+        pick = Pick("x", ARCHIVE, host, self.entries, self.entries)
         return drill(BORG, request, pick, str(self.scratch))
 
 
@@ -93,6 +92,7 @@ class Machine:
 def fixture_machine(tmp_path, monkeypatch):
     machine = Machine(tmp_path)
     monkeypatch.setattr(_drill.extraction, "extract", machine.extract)
+    monkeypatch.setattr(_drill.platform, "node", lambda: "web1")
     return machine
 
 
@@ -183,6 +183,12 @@ def test_files_of_another_machine_are_not_compared_with_those_here(machine):
     machine.add("rotten")
     report = machine.drill(host="another")
     assert (report.verdict, report.compared) == ("passed", 0)
+
+
+def test_files_are_compared_where_the_kernel_knows_the_machine_by_its_full_name(machine, monkeypatch):
+    monkeypatch.setattr(_drill.platform, "node", lambda: "web1.example.org")
+    machine.add("one")
+    assert machine.drill().compared == 1
 
 
 def test_an_archive_without_files_is_a_problem(machine):

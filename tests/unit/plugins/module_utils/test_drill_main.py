@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 
 import pytest
 
@@ -18,6 +19,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._drill_pick impor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
+from ansible_collections.fleetbackup.borg.plugins.module_utils._scratch import Ended
 
 NOW = datetime.datetime.now(UTC)
 CONFIGS = {
@@ -35,11 +37,12 @@ def fixture_drilled(monkeypatch):
 
     class Drilled(list):
         failing: set[str] = set()
+        fails_of: Exception = Failure("integrity", "etc/hosts is damaged")
 
         def perform(self, borg, request, scratch_directory, ledger):
             self.append((borg, request, scratch_directory, ledger))
             if str(borg.repository) in self.failing:
-                raise Failure("integrity", "etc/hosts is damaged")
+                raise self.fails_of
             return Report(Pick("x", Archive("web1-1", "1", NOW), "web1", [], []), NOW, 0, [], False, 1.0)
 
     drilled = Drilled()
@@ -70,6 +73,44 @@ def test_one_that_fails_stops_no_other(drilled, capsys):
     assert main(arguments()) == 1
     assert len(drilled) == 3
     assert "/srv/one: drill failed (integrity): etc/hosts is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/var/tmp/x"), "drill failed (disk_full): No space left on device on /var/tmp/x"),
+        (ValueError("odd"), "drill failed (other): Unforeseen ValueError"),
+    ],
+)
+def test_whatever_one_fails_of_the_others_are_drilled_and_it_is_told(drilled, capsys, error, told):
+    drilled.failing, drilled.fails_of = {"/srv/one"}, error
+    assert main(arguments()) == 1
+    assert len(drilled) == 3
+    assert f"/srv/one: {told}" in capsys.readouterr().out
+
+
+def test_once_told_to_end_it_begins_with_no_other(drilled, capsys):
+    drilled.failing, drilled.fails_of = {"/srv/one"}, Ended()
+    with pytest.raises(SystemExit) as caught:
+        main(arguments())
+    assert caught.value.code == 1
+    assert len(drilled) == 1
+    assert "/srv/one: drill failed (timeout): This was told to end" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [Failure("invalid_argument", "no YAML"), OSError(errno.EIO, "Input/output error")])
+def test_a_configuration_that_cannot_be_read_stops_no_other(drilled, monkeypatch, capsys, error):
+    first, second = CONFIGS
+
+    def read(_borgmatic, path, **_how):
+        if path == first:
+            raise error
+        return CONFIGS[path]
+
+    monkeypatch.setattr(_drill_main, "read_repositories", read)
+    assert main(arguments()) == 1
+    assert [ledger.config for *_others, ledger in drilled] == ["home"]
+    assert f"{first}: drill failed (" in capsys.readouterr().out
 
 
 def test_options_are_those_of_the_module(drilled):

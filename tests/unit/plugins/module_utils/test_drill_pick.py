@@ -147,7 +147,7 @@ def test_a_full_drill_takes_everything(repository):
     entries = [entry("d", 0, "drwxr-xr-x"), entry("f", 7), entry("h", 7, "hrw-r--r--")]
     repository([archive("a", 1)], entries)
     picked = pick(BORG, Request("x", full=True))
-    assert (picked.chosen, picked.files, picked.size, picked.host) == (entries, 2, 7, "web1")
+    assert (picked.chosen, picked.files, picked.size, picked.sizes, picked.host) == (entries, 2, 7, [0, 7], "web1")
 
 
 def test_an_archive_that_cannot_be_listed_is_named(repository, monkeypatch):

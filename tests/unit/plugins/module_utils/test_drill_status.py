@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import re
 import stat
@@ -86,18 +87,48 @@ def test_a_drill_that_found_something_is_noted_and_fails(ledger, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("raised", "word"), [(Failure("unreachable", "no"), "unreachable"), (OSError(5, "Input/output error"), "other")]
+    ("raised", "word"),
+    [
+        (Failure("unreachable", "no"), "unreachable"),
+        (OSError(errno.EIO, "Input/output error"), "other"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (ValueError("odd"), "other"),
+    ],
 )
 def test_a_drill_that_could_not_be_done_is_noted_as_failed(ledger, monkeypatch, raised, word):
     def fail(*_words):
         raise raised
 
     monkeypatch.setattr(_drill_status, "pick", fail)
-    with pytest.raises(type(raised)):
+    with pytest.raises(Failure) as caught:
         perform(BORG, Request("x"), "/var/tmp", ledger)
+    assert caught.value.error == word
     noted = status(ledger)
     assert (noted["verdict"], noted["error"], noted["archive"], noted["files"]) == ("failed", word, None, 0)
     assert metrics(ledger)[1]["fleetbackup_drill_success"] == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word", "told"),
+    [
+        (report(), "other", "How the drill ended could not be noted"),
+        (report("etc/hosts: damaged"), "integrity", "etc/hosts: damaged.* How the drill ended could not be noted"),
+        (Failure("unreachable", "No way."), "unreachable", "No way[.] How the drill ended could not be noted"),
+    ],
+)
+def test_a_drill_that_cannot_be_noted_fails_of_what_it_found_first(ledger, monkeypatch, outcome, word, told):
+    def drilled(*_words):
+        if isinstance(outcome, Failure):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(_drill_status, "pick", lambda *_words: PICK)
+    monkeypatch.setattr(_drill_status, "drill", drilled)
+    Path(ledger.directory).parent.write_text("no directory", encoding="utf-8")
+    with pytest.raises(Failure) as caught:
+        perform(BORG, Request("x"), "/var/tmp", ledger)
+    assert caught.value.error == word
+    assert re.search(told, caught.value.msg)
 
 
 def test_the_notes_are_as_private_as_they_have_to_be(ledger):

@@ -327,22 +327,22 @@ def test_another_repository_in_its_place_is_drift(world):
     assert refused(world, before()).error == "drift"
 
 
-def test_another_key_is_drift_before_the_repository_is_opened(world):
+def test_another_key_is_unsafe_before_the_repository_is_opened(world):
     world.failures = [AssertionError("opened")]
     world.key = Key(ID, "ee" * 32)
     failure = refused(world, before(), rules(key_digest=DIGEST))
-    assert failure.error == "drift" and DIGEST in failure.msg
+    assert failure.error == "unsafe" and DIGEST in failure.msg
 
 
 @pytest.mark.parametrize("word", ["wrong_passphrase", "key_missing", "key_mismatch", "integrity", "other"])
-def test_a_destroyed_key_is_drift(world, word):
+def test_a_destroyed_key_is_unsafe(world, word):
     world.key, world.failures = None, [Failure(word, "borg says so")]
     failure = refused(world, before(), rules(key_digest=DIGEST))
-    assert failure.error == "drift" and "borg says so" in failure.msg
+    assert failure.error == "unsafe" and "borg says so" in failure.msg
 
 
 @pytest.mark.parametrize(("word", "msgid"), [("absent", None), ("unreachable", None), ("key_missing", "KeyfileNotFoundError")])
-def test_what_is_no_drift_is_told_as_what_it_is(world, word, msgid):
+def test_what_is_no_destroyed_key_is_told_as_what_it_is(world, word, msgid):
     world.key, world.failures = None, [Failure(word, "x", msgid=msgid)]
     with pytest.raises(Failure) as caught:
         check_key(REMOTE, DIGEST)
@@ -360,6 +360,24 @@ def test_a_filter_that_matches_nothing_is_told(world):
     nothing = planned.selections[0]._replace(pruned=[], kept=[])
     assert planned._replace(selections=(nothing,)).idle(rules()) == ["web1-*"]
     assert planned._replace(selections=(nothing,), present=before([])).idle(rules()) == []
+
+
+def test_what_is_anothers_stops_it(world):
+    world.archives.append(archive(1, "web1-db"))
+    entry = {"match_archives": "web1-*", "foreign_archives": ["web1-db-*"], **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_daily": 1}
+    failure = refused(world, before(), rules("100%", retentions=read_retentions([entry], "2d")))
+    assert failure.error == "unsafe" and failure.details == {"contested_archives": [archive(1, "web1-db").name]}
+
+
+def test_a_pattern_that_is_none_is_refused():
+    entry = {"match_archives": "web1-*", "foreign_archives": [" "], **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_daily": 1}
+    with pytest.raises(Failure, match="foreign_archives: ' ' is empty"):
+        read_retentions([entry], "2d")
+
+
+def test_what_no_policy_is_for_is_told(world):
+    assert plan(REMOTE, rules(), before()).unmatched == []
+    assert plan(REMOTE, rules(retentions=()), before()).unmatched == list(DAYS)
 
 
 def test_a_plan_of_nothing_changes_nothing():

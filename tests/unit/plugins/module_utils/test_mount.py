@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -66,10 +67,61 @@ def test_a_whole_repository_is_told_from_its_archives_and_from_its_neighbours():
     assert not Mounted("borgfs", 1, f"{BORG.repository}0::x").is_of(BORG)
 
 
-def test_a_dead_borg_serves_nothing(system):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["/srv/x", "/mnt/backup/"],
+        ["/srv/x", "//mnt/./backup", "etc", "/mnt/backup2"],
+        ["-o", "allow_other", "/srv/x", "/mnt/backup", "--strip-components=1"],
+    ],
+)
+def test_a_living_borg_is_known_however_it_was_told_the_place(system, words):
+    system(BORGFS.format("/mnt/backup"), p12=served(*words))
+    assert look("/mnt/backup") == Mounted("borgfs", 12, "/srv/x")
+
+
+@pytest.mark.parametrize(
+    "processes",
+    [
+        {},
+        {"p7": served("/srv/x", "backup")},
+        {"p7": served("/srv/x", "/mnt/backup2")},
+        {"p7": served("/srv/x", "/mnt/backup"), "p8": served("/srv/y", "/mnt/other", "/mnt/backup")},
+    ],
+)
+def test_that_nobody_can_tell_which_borg_serves_it_makes_none_dead(system, processes):
+    system(BORGFS.format("/mnt/backup"), **processes)
+    found = look("/mnt/backup")
+    assert found == Mounted("borgfs") and not found.dead and not found.is_of(BORG)
+
+
+@pytest.fixture(name="statvfs")
+def fixture_statvfs(monkeypatch):
+    """What the kernel answers."""
+
+    def make(number):
+        def statvfs(path):
+            assert path == "/mnt/backup"
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(_mount.os, "statvfs", statvfs)
+
+    return make
+
+
+@pytest.mark.parametrize(("number", "dead"), [(errno.ENOTCONN, True), (errno.EACCES, False), (errno.EIO, False), (errno.ENOENT, False)])
+def test_a_dead_borg_serves_nothing(system, statvfs, number, dead):
     system(BORGFS.format("/mnt/backup"), p7=["/usr/bin/sleep", "9", "mount", "x"])
-    assert look("/mnt/backup") == Mounted("borgfs")
-    assert not look("/mnt/backup").is_of(BORG)
+    statvfs(number)
+    found = look("/mnt/backup")
+    assert found == Mounted("borgfs", dead=dead)
+    assert not found.is_of(BORG)
+
+
+def test_what_is_served_is_not_touched(system, statvfs):
+    system(BORGFS.format("/mnt/backup"), p12=served("/srv/x", "/mnt/backup"))
+    statvfs(errno.ENOTCONN)
+    assert look("/mnt/backup") == Mounted("borgfs", 12, "/srv/x")
 
 
 def test_what_others_mounted_is_not_borgs(system):

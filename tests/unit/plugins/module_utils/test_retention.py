@@ -193,6 +193,9 @@ WEB1 = ["web1-2026-01-01", "web1-2026-01-02T10:00:00"]
         ("web-2*", ["web-2026-01-01.checkpoint"]),
         ("a[*]b-2*", ["a*b-2026-01-01"]),
         ("2*", ["2026-01-01", "2026-01-02"]),
+        ("*-web1", ["2026-01-01-web1", "2026-01-02T10:00:00-web1", "2026-01-01-web1.checkpoint"]),
+        ("[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]-web[*]1", ["2026-01-01-web*1"]),
+        ("web1-[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]", ["web1-2026-01-01"]),
         ("nobody-2*", []),
     ],
 )
@@ -221,6 +224,8 @@ def test_a_filter_that_names_one_series_is_applied(repository, monkeypatch, matc
         ("web-2001*", ["web-2001-2026-01-01"], "web-2001"),
         ("web-2026-01*", ["web-2026-01-2026-02-01"], "web-2026-01"),
         ("w*-2*", WEB1, "web1"),
+        ("*-web1", ["2026-01-01-db-web1"], "names in full"),
+        ("2*", ["2026-01-01-web1", "2026-01-02-web1"], "names in full"),
         ("*", WEB1, "web1"),
         ("{hostname}*", ["here-db-2026-01-01"], "here-db"),
     ],
@@ -237,6 +242,24 @@ def test_a_filter_that_may_take_in_a_neighbour_is_refused(repository, monkeypatc
     allowed = Retention(Policy({"keep_last": 1}), match, any_series=True)
     assert len(_retention.predict(borg, allowed).kept) == 1
     assert len(predict(borg).kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("foreign", "names"),
+    [
+        ("backup-*", ["backup-2026-01-01"]),
+        ("backup-????-??-??", ["backup-2026-01-01", "backup-2026-01-02.checkpoint"]),
+        ("{hostname}-*", ["here-2026-01-01"]),
+    ],
+)
+def test_what_may_be_anothers_is_no_policys(repository, monkeypatch, foreign, names):
+    monkeypatch.setattr(_retention.socket, "gethostname", lambda: "here.example")
+    borg = repository(*map(archive, names))
+    wanted = Retention(Policy({"keep_last": 9}), f"{names[0][:6]}*", foreign=("nobody-*", foreign))
+    with pytest.raises(Failure, match=r"may as well be those of another client.*nothing was changed.*archive_name_format") as caught:
+        _retention.predict(borg, wanted)
+    assert caught.value.error == "unsafe" and set(caught.value.details["contested_archives"]) == set(names)
+    assert len(_retention.predict(borg, wanted._replace(foreign=("nobody-*",))).kept) == len(names)
 
 
 @pytest.fixture(name="told")

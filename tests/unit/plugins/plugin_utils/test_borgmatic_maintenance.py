@@ -9,6 +9,7 @@ import json
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_maintenance import distrusted, inventory_name, maintained
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claims
 
 OWN = "ssh://borg@backup1/./web1"
 SECRET = "correct CANARY horse"
@@ -33,7 +34,9 @@ def of_web1(*configs, user="root"):
 def test_what_a_client_may_only_add_to_is_looked_after():
     (found,) = of_web1(entry(keep_weekly=4))
     assert found["location"] == found["address"] == OWN and found["record"] == {"config": "system", "position": 0, "location": OWN}
-    assert found["retentions"] == [{"match_archives": "web1-*", "keep_daily": 7, "keep_weekly": 4}]
+    (retention,) = found["retentions"]
+    assert retention["match_archives"].startswith("web1-[12]") and retention["foreign_archives"] == []
+    assert (retention["keep_daily"], retention["keep_weekly"]) == (7, 4)
     assert SECRET not in json.dumps(found)
 
 
@@ -46,15 +49,12 @@ def test_what_the_client_prunes_itself_and_what_nobody_serves_is_left_alone():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({}, "web1-*"),
-        ({"archive_name_format": "{hostname}-{now:%Y-%m-%d}"}, "web1-*"),
-        ({"archive_name_format": "{fqdn}-db-{utcnow}"}, "web1.example.org-db-*"),
-        ({"archive_name_format": "{reverse-fqdn}_{user}_{now}"}, "org.example.web1_root_*"),
         ({"archive_name_format": "{hostname}-{now}", "match_archives": "sh:{hostname}-*"}, "sh:web1-*"),
-        ({"archive_name_format": "{name}-{now}", "constants": {"name": "db"}}, "db-*"),
+        ({"match_archives": "{host}-*", "constants": {"host": "db"}}, "db-*"),
+        ({"archive_name_format": "{fqdn}-{now:%y}"}, "web1.example.org-[0-9][0-9]"),
     ],
 )
-def test_the_filter_is_that_of_a_prune_on_the_client(options, match):
+def test_the_filter_is_what_somebody_says_and_else_what_the_client_makes(options, match):
     (found,) = of_web1(entry(**options))
     assert [retention["match_archives"] for retention in found["retentions"]] == [match]
 
@@ -68,7 +68,19 @@ def test_without_a_policy_there_is_an_inventory_alone(options):
 def test_configurations_that_share_a_repository_each_have_their_policy():
     (found,) = of_web1(entry(), entry("database", archive_name_format="{hostname}-db-{now}", keep_daily=3))
     assert found["record"]["config"] == "system"
-    assert [(each["match_archives"], each["keep_daily"]) for each in found["retentions"]] == [("web1-*", 7), ("web1-db-*", 3)]
+    assert [(each["match_archives"][:9], each["keep_daily"]) for each in found["retentions"]] == [("web1-[12]", 7), ("web1-db-[", 3)]
+
+
+def test_no_policy_is_for_what_another_one_calls_its_own():
+    variables = {
+        "web1.example.org": {"borgmatic_configs": [entry(), entry("database", archive_name_format="db-{now:%y}")]},
+        "web2": {"borgmatic_configs": [entry(archive_name_format="backup-{now:%y}")]},
+    }
+    known = claims(list(variables), variables)
+    (found,) = maintained(variables["web1.example.org"]["borgmatic_configs"], "web1.example.org", "root", known)
+    system, database = (retention["foreign_archives"] for retention in found["retentions"])
+    assert system == ["backup-[0-9][0-9]", "db-[0-9][0-9]"]
+    assert database[0] == "backup-[0-9][0-9]" and database[1].startswith("web1-[12]")
 
 
 def test_names_in_a_location_are_those_of_the_inventory():

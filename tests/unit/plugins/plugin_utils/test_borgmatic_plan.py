@@ -73,6 +73,10 @@ class TestVariables:
         (told,) = plan.unknown_variables([*known, wrong], known, role)
         assert told == f"{wrong}: the role {role} has no such variable; did you mean {right}?"
 
+    def test_a_playbook_s_variable_is_no_role_s(self):
+        (told,) = plan.unknown_variables(["fleetbackup_path", "fleetbackup_paths"], ["fleetbackup_paths"], "fleetbackup")
+        assert told == "fleetbackup_path: the playbooks have no such variable; did you mean fleetbackup_paths?"
+
     @pytest.mark.parametrize("role", ["borgmatic", "borg_server"])
     def test_every_guess_leads_to_a_variable(self, role):
         specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))

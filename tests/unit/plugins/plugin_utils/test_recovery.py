@@ -25,6 +25,25 @@ def config(*repositories, name="system", **more):
     return {"name": name, "config": document}
 
 
+class TestNewestFirst:
+    CONFIGS = [config("/one", "/two", "/three"), config("/four", "/five", name="home")]
+    TIMES = {"/one": "2026-11-20T03:00:00+00:00", "/two": "2026-11-20T03:00:00.500000+00:00", "/four": None, "/five": "2020-01-01T00:00:00+00:00"}
+
+    def found(self, times):
+        sources = recovery.sources(self.CONFIGS, "web1")
+        looked = [{"__borgmatic_source": one, "archives": [{"time": times[one["location"]]}] if times.get(one["location"]) else []} for one in sources]
+        looked = [{"__borgmatic_source": one["__borgmatic_source"], "failed": False} if not one["archives"] else one for one in looked]
+        return [source["location"] for source in recovery.newest_first(sources, looked)]
+
+    def test_of_each_configuration_the_newest_comes_first_and_what_does_not_answer_last(self):
+        assert self.found(self.TIMES) == ["/two", "/one", "/three", "/five", "/four"]
+
+    def test_where_nobody_knows_they_stay_in_their_order(self):
+        sources = recovery.sources(self.CONFIGS, "web1")
+        assert self.found({}) == [source["location"] for source in sources]
+        assert recovery.newest_first(sources, []) == sources
+
+
 class TestSources:
     def test_each_repository_of_each_configuration(self):
         configs = [config({"path": FIRST, "label": "near"}, SECOND), config("/mnt/disk", name="home")]

@@ -139,7 +139,7 @@ class TestWords:
 
     def test_without_a_key_for_ssh(self):
         text = BUNDLE._replace(identity=None).render()
-        assert "this bundle holds none" in text and "-i $PWD" not in text
+        assert "holds no SSH key" in text and "-i IDENTITY" in text and "-i $PWD" not in text
 
     def test_placeholders(self):
         assert "names of the lost machine, web1" in BUNDLE._replace(locations=("/srv/{hostname}",)).render()

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose archives these are, in a repository that several clients or configurations share: nothing but their names tells."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_fleet import path_on_server
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
+
+#: borgmatic's own. Source: borgmatic/borg/create.py and config/schema.yaml, 1.7.7 to 2.1.10.
+_NAME_FORMAT = "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"
+#: borg's, where a time has none. Source: `borg.helpers.parseformat.DatetimeWrapper`, 1.2.4 and 1.4.0.
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+_PLACEHOLDER = r"\{([\w-]+)(?::([^{}]*))?\}"
+_DIGIT = "[0-9]"
+_YEAR, _MONTH, _DAY, _HOUR = f"[12]{_DIGIT * 3}", f"[01]{_DIGIT}", f"[0-3]{_DIGIT}", f"[0-2]{_DIGIT}"
+_SIXTIETH = f"[0-6]{_DIGIT}"
+#: What Python makes of a time, wherever that is as long each time: some directives each, and their pattern.
+_TIMES = (
+    ("YG", _YEAR),
+    ("mI", _MONTH),
+    ("d", _DAY),
+    ("H", _HOUR),
+    ("MSUVW", _SIXTIETH),
+    ("y", _DIGIT * 2),
+    ("j", f"[0-3]{_DIGIT * 2}"),
+    ("f", _DIGIT * 6),
+    ("s", _DIGIT * 10),
+    ("uw", "[0-7]"),
+    ("z", f"[+-]{_DIGIT * 4}"),
+    ("F", f"{_YEAR}-{_MONTH}-{_DAY}"),
+    ("T", f"{_HOUR}:{_SIXTIETH}:{_SIXTIETH}"),
+    ("R", f"{_HOUR}:{_SIXTIETH}"),
+    ("%", "%"),
+)
+
+
+class Claim(NamedTuple):
+    """What one configuration of one client calls its archives in one repository.
+
+    :ivar location: as the configuration has it.
+    :ivar server: the repository's host, by its name in the inventory where it has one.
+    :ivar path: where the repository is on it: absolute, or relative to an account's home.
+    :ivar match_archives: the pattern.
+    """
+
+    client: str
+    config: str
+    location: str
+    server: str
+    path: str
+    match_archives: str
+
+    def shares(self, other: Claim) -> bool:
+        """Whether it is about the same repository, as far as anybody can tell from here."""
+        one, two = sorted((self.path, other.path), key=len)
+        return self.server == other.server and (one == two or (two.startswith("/") and two.endswith(f"/{one}")))
+
+
+def claims(names: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Every :class:`Claim` of some clients. Nothing secret is in it.
+
+    :param names: of the clients.
+    :param host_variables: the variables of every host of the inventory.
+    :raises Failure: ``invalid_argument``: nobody can tell which archives are a client's.
+    """
+    found = []
+    for name in dict.fromkeys(names):
+        variables = host_variables[name]
+        user = variables.get("borgmatic_user") or "root"
+        for entry in variables.get("borgmatic_configs") or ():
+            try:
+                found += _claims(entry, name, user, variables.get("borgmatic_servers") or {})
+            except Failure as failure:
+                raise Failure(
+                    "invalid_argument",
+                    f"{name}: nobody can tell which archives are its own, so that none is pruned anywhere. borgmatic_configs,"
+                    f" {entry.get('name', '?')}: {failure.msg}",
+                ) from failure
+    return [claim._asdict() for claim in found]
+
+
+def foreign(all_claims: Sequence[Mapping[str, Any]], client: str, config: str, location: str) -> list[str]:
+    """The patterns of the archives in a repository that are not this configuration's, but another's or another client's."""
+    known = [Claim(**claim) for claim in all_claims]
+    mine = [claim for claim in known if (claim.client, claim.config, claim.location) == (client, config, location)]
+    return sorted(
+        {
+            claim.match_archives
+            for claim in known
+            for own in mine
+            if claim.shares(own) and (claim.client, claim.config) != (client, config)
+        }
+    )
+
+
+def made_by(said: Mapping[str, Any], name: str, user: str) -> str:
+    """A pattern of the names that a configuration gives its archives. In the place of a time it takes nothing but what that time can be:
+    ``web1-*`` would be the archives of ``web1-db``, too.
+
+    :param said: a normal document.
+    :param name: the client's, in the inventory.
+    :param user: whom its backups run as.
+    """
+    return _pattern(with_constants(said.get("archive_name_format") or _NAME_FORMAT, said.get("constants", {})), name, user)
+
+
+def fixed(text: str, name: str, user: str) -> str:
+    """A location or filter of a client with borg's placeholders as they are on that client, if it is who it shall be."""
+    values = _values(name, user)
+    return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: escape_pattern(values[match.group(1)]), text)
+
+
+def _claims(entry: Mapping[str, Any], name: str, user: str, servers: Mapping[str, Any]) -> list[Claim]:
+    document = check_document(entry.get("config"), bool(entry.get("allow_unknown_options")))
+    found = []
+    for position, repository in enumerate(document["repositories"]):
+        said = {**document, **repository}
+        if "create" in said.get("skip_actions", ()):
+            continue
+        location = plan.location_of(document, position)
+        address = Location.parse(fixed(location, name, user))
+        host = str(address.host).strip("[]")
+        server = (servers.get(host) or {}).get("inventory_name") or host
+        found.append(Claim(name, str(entry.get("name")), location, server, path_on_server(address.path), made_by(said, name, user)))
+    return found
+
+
+def _values(name: str, user: str) -> dict[str, str]:
+    return {
+        "hostname": name.partition(".")[0],
+        "fqdn": name,
+        "reverse-fqdn": ".".join(reversed(name.split("."))),
+        "user": user,
+    }
+
+
+def _pattern(name_format: str, name: str, user: str) -> str:
+    values = _values(name, user)
+    parts, end = [], 0
+    for match in re.finditer(_PLACEHOLDER, name_format):
+        placeholder, time = match.groups()
+        parts.append(escape_pattern(name_format[end : match.start()]))
+        end = match.end()
+        if placeholder in ("now", "utcnow"):
+            parts.append(_time_pattern(time or _TIME_FORMAT))
+        else:
+            parts.append(escape_pattern(values[placeholder]) if placeholder in values else "*")
+    return "".join([*parts, escape_pattern(name_format[end:])])
+
+
+def _time_pattern(time_format: str) -> str:
+    known = {directive: pattern for directives, pattern in _TIMES for directive in directives}
+    parts = re.findall(r"%([-_0^#]?.)|([^%]+)", time_format)
+    return "".join(escape_pattern(text) if text else known.get(directive, "*") for directive, text in parts)

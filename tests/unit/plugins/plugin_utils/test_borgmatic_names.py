@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the fleetbackup.borg maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import pytest
+
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import matches
+from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claims, foreign, made_by
+
+SHARED = "ssh://borg@backup1/./shared"
+SECRET = "correct CANARY horse"
+DIRECTIVES = "YmdHMSfyjUVWGuwszFTRI%"
+
+
+def made(name_format=None, name="web1", **others):
+    return made_by({"archive_name_format": name_format, **others}, name, "root")
+
+
+@pytest.mark.parametrize(
+    ("name_format", "own", "neighbours"),
+    [
+        (
+            None,
+            "web1-2026-11-20T02:00:00.000001",
+            ["web1-db-2026-11-20T02:00:00.000001", "web10-2026-11-20T02:00:00.000001", "web1-manual"],
+        ),
+        ("{hostname}-{now}", "web1-2026-11-20T02:00:00", ["web1-db-2026-11-20T02:00:00", "web1-2-2026-11-20T02:00:00"]),
+        ("{hostname}-{now:%d-%m}", "web1-20-11", ["web1-db-20-11", "web1-ab-cd", "web1-20-11-20-11"]),
+        ("{now:%Y-%m-%d}-{hostname}", "2026-11-20-web1", ["2026-11-20-db-web1", "x-2026-11-20-web1", "2026-11-20-web1-db"]),
+        ("{utcnow}_{user}@{reverse-fqdn}", "2026-11-20T02:00:00_root@web1", ["2026-11-20T02:00:00_root@org.web1"]),
+        ("w*b[1]-{now:%s}", "w*b[1]-1795312800", ["wxb[1]-1795312800", "w*b1-1795312800"]),
+        ("{hostname}-{now:%Y}-{pid}", "web1-2026-77", ["web1-db-2026-77"]),
+        ("{hostname}-{now:%Y_%B}", "web1-2026_November", ["web1-db-2026_November"]),
+        ("{hostname}-{now:%-d.%m}", "web1-3.11", ["web10-3.11"]),
+        ("{name}-{now:%y}", "web1-26", ["{name}-26"]),
+    ],
+)
+def test_a_configuration_makes_these_names_and_no_neighbours(name_format, own, neighbours):
+    pattern = made(name_format, constants={"name": "web1"})
+    assert matches(own, pattern)
+    assert not [name for name in neighbours if matches(name, pattern)]
+
+
+@pytest.mark.parametrize("directive", DIRECTIVES)
+@pytest.mark.parametrize("seconds", [1000020000, 1078012799, 1795312800, 4102444799])
+def test_whatever_python_makes_of_a_time_is_taken_in(directive, seconds):
+    time = datetime.datetime.fromtimestamp(seconds, datetime.timezone(datetime.timedelta(hours=-3.5)))
+    pattern = made(f"{{now:x%{directive}y}}")
+    assert matches(time.strftime(f"x%{directive}y"), pattern)
+    assert "*" not in pattern
+
+
+def entry(location=SHARED, name="system", **options):
+    document = {"source_directories": ["/etc"], "repositories": [{"path": location}], "encryption_passphrase": SECRET, "keep_daily": 7}
+    return {"name": name, "config": {**document, **options}}
+
+
+def client(*entries, **variables):
+    return {"borgmatic_configs": list(entries), **variables}
+
+
+def foreign_of_web1(location=SHARED, **hosts):
+    found = claims(list(hosts), hosts)
+    assert SECRET not in json.dumps(found)
+    return foreign(found, "web1", "system", location)
+
+
+def test_of_another_client_its_names_are_foreign_whatever_it_prunes():
+    other = entry(archive_name_format="{hostname}-{user}-{now:%y}", match_archives="sh:x-*", skip_actions=["prune"])
+    assert foreign_of_web1(web1=client(entry()), web2=client(other, borgmatic_user="ada")) == ["web2-ada-[0-9][0-9]"]
+
+
+def test_of_another_repository_nothing_is_foreign():
+    assert foreign_of_web1(web1=client(entry()), web2=client(entry("ssh://borg@backup1/./web2"), entry("ssh://borg@backup2/./shared", "more"))) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "variables"),
+    [
+        ("ssh://borg@backup1:22/./shared", {}),
+        ("ssh://borg@backup1/srv/borg/shared", {}),
+        ("ssh://borg@backup1/~/shared", {}),
+        ("borg@backup1:shared", {}),
+        ("ssh://borg@192.0.2.1/./shared", {"borgmatic_servers": {"192.0.2.1": {"inventory_name": "backup1"}}}),
+    ],
+)
+def test_the_same_repository_is_known_in_other_words(location, variables):
+    other = client(entry(location, archive_name_format="backup-{now:%y}"), **variables)
+    assert foreign_of_web1(web1=client(entry()), web2=other) == ["backup-[0-9][0-9]"]
+    hosts = {"web1": client(entry(location), **variables), "web2": client(entry(archive_name_format="backup-{now:%y}"))}
+    assert foreign_of_web1(location if ":shared" not in location else "ssh://borg@backup1/./shared", **hosts) == ["backup-[0-9][0-9]"]
+
+
+def test_what_makes_no_archives_has_none():
+    assert foreign_of_web1(web1=client(entry()), web2=client(entry(skip_actions=["create"])), web3={}) == []
+
+
+def test_a_configuration_that_nobody_can_read_is_told():
+    with pytest.raises(Failure, match="web2: nobody can tell which archives are its own.*borgmatic_configs, broken: ") as caught:
+        claims(["web1", "web2"], {"web1": client(entry()), "web2": client(entry(name="broken", repositories=[]))})
+    assert caught.value.error == "invalid_argument"

@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _compaction_guard
 from ansible_collections.fleetbackup.borg.plugins.module_utils._compaction_guard import MANIFEST, REFUSED
 
-LIST = os.urandom(300_000)
+# What stands before and behind it in an answer must not complete a part of it by chance.
+LIST = b"<" + os.urandom(300_000) + b">"
 #: As borg's protocol spells it. Source: msgpack of ``{b'i': 7, b'm': 'commit', b'a': {…}}``, 1.2.4 and 1.4.0.
 COMMIT = b"\x83\xa1i\x07\xa1m\xa6commit\xa1a\x80"
 #: It answers the first byte that it gets with the list, and notes all that it gets.

@@ -69,7 +69,7 @@ def settle_keys(
                         name,
                         f"clients, {name}, public_keys: {key.fingerprint} is the key of {others} too, and sshd would take both for"
                         " the one that comes first. Was one machine cloned from the other? Make a new pair there (ssh-keygen -t"
-                        " ed25519).",
+                        " ed25519). Or has it another name now? Retire the former one (playbook retire_host).",
                     )
         for client in given:
             if client.name in lost:

@@ -14,7 +14,6 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._retention import
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_names as archive_names
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_schema import with_constants
 
 #: What the controller calls itself.
 _CONTROLLER = ("localhost", "127.0.0.1", "::1")
@@ -102,14 +101,4 @@ def _retentions(
     said = {**document, **document["repositories"][record.position]}
     policy = {rule: said[rule] for rule in ("keep_within", *RULES) if said.get(rule)}
     if policy and "prune" not in said.get("skip_actions", ()):
-        yield {"match_archives": _filter(said, name, user), "foreign_archives": list(others), **policy}
-
-
-def _filter(said: Mapping[str, Any], name: str, user: str) -> str:
-    """What the policy is for: what somebody says of it counts, as for ``borgmatic prune``; else what the configuration makes."""
-    constants = said.get("constants", {})
-    if said.get("match_archives"):
-        return archive_names.fixed(with_constants(said["match_archives"], constants), name, user)
-    if said.get("prefix"):
-        return archive_names.fixed(f"{with_constants(said['prefix'], constants)}*", name, user)
-    return archive_names.made_by(said, name, user)
+        yield {"match_archives": archive_names.own(said, name, user), "foreign_archives": list(others), **policy}

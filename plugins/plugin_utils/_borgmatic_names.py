@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from ansible.errors import AnsibleError
+
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
@@ -67,25 +69,27 @@ class Claim(NamedTuple):
 
 
 def claims(names: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every :class:`Claim` of some clients. Nothing secret is in it.
+    """Every :class:`Claim` of some hosts. Nothing secret is in it.
 
-    :param names: of the clients.
+    :param names: of the hosts; those without configurations claim nothing.
     :param host_variables: the variables of every host of the inventory.
     :raises Failure: ``invalid_argument``: nobody can tell which archives are a client's.
     """
     found = []
     for name in dict.fromkeys(names):
         variables = host_variables[name]
-        user = variables.get("borgmatic_user") or "root"
-        for entry in variables.get("borgmatic_configs") or ():
-            try:
-                found += _claims(entry, name, user, variables.get("borgmatic_servers") or {})
-            except Failure as failure:
-                raise Failure(
-                    "invalid_argument",
-                    f"{name}: nobody can tell which archives are its own, so that none is pruned anywhere. borgmatic_configs,"
-                    f" {entry.get('name', '?')}: {failure.msg}",
-                ) from failure
+        subject = "its variables"
+        try:
+            leaves = variables.get("borgmatic_state") == "absent"
+            for entry in variables.get("borgmatic_configs") or ():
+                subject = f"borgmatic_configs, {entry.get('name', '?')}"
+                if entry.get("config") or not leaves:
+                    found += _claims(entry, name, variables.get("borgmatic_user") or "root", variables.get("borgmatic_servers") or {})
+        except (Failure, AnsibleError) as error:
+            reason = error.msg if isinstance(error, Failure) else str(error.message).strip().partition("\n")[0]
+            raise Failure(
+                "invalid_argument", f"{name}: nobody can tell which archives are its own, so that none is pruned anywhere. {subject}: {reason}"
+            ) from error
     return [claim._asdict() for claim in found]
 
 
@@ -112,6 +116,21 @@ def made_by(said: Mapping[str, Any], name: str, user: str) -> str:
     :param user: whom its backups run as.
     """
     return _pattern(with_constants(said.get("archive_name_format") or _NAME_FORMAT, said.get("constants", {})), name, user)
+
+
+def own(said: Mapping[str, Any], name: str, user: str) -> str:
+    """A pattern of the names of a configuration's archives: what somebody says of it counts, as for ``borgmatic prune``; else what it makes.
+
+    :param said: a normal document.
+    :param name: the client's, in the inventory.
+    :param user: whom its backups run as.
+    """
+    constants = said.get("constants", {})
+    if said.get("match_archives"):
+        return fixed(with_constants(said["match_archives"], constants), name, user)
+    if said.get("prefix"):
+        return fixed(f"{with_constants(said['prefix'], constants)}*", name, user)
+    return made_by(said, name, user)
 
 
 def fixed(text: str, name: str, user: str) -> str:

@@ -131,13 +131,14 @@ def unknown_variables(names: Iterable[str], known: Iterable[str], role: str = "b
     :param known: those of the role.
     :param role: ``fleetbackup`` for the variables of the playbooks.
     """
-    subject = "the playbooks have" if role == "fleetbackup" else f"the role {role} has"
+    # names of the user's own that begin so are more likely than with a role's name
+    subject, likeness = ("the playbooks have", 0.8) if role == "fleetbackup" else (f"the role {role} has", 0.6)
     stems = {name[len(role) + 1 :] for name in known}
     result = []
     for name in sorted(set(names) - set(known)):
         stem = re.sub(rf"\A{role}s?_?", "", name)
         meant = stem if stem in stems else _GUESSES.get(role, {}).get(stem, "")
-        hint = f"; did you mean {meant}?" if meant in stems else nearest(stem, stems)
+        hint = f"; did you mean {meant}?" if meant in stems else nearest(stem, stems, likeness)
         if hint:
             result.append(f"{name}: {subject} no such variable{hint.replace('mean ', f'mean {role}_')}")
     return result

@@ -15,6 +15,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory, stem_of
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import DEFAULT_PORT, Server
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_names as archive_names
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_document import check_document
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_fleet import path_on_server
@@ -36,6 +37,7 @@ class Source(NamedTuple):
     :ivar location: where it is.
     :ivar label: what the configuration calls it; empty: nothing.
     :ivar match_archives: a pattern that the names of the configuration's archives match; empty: all of them are.
+    :ivar own_archives: one that those of others do not match either, where the machine calls itself as the inventory does.
     :ivar elsewhere: the location as other machines have to write it.
     :ivar host: the server; None for a local one.
     :ivar port: of its SSH.
@@ -48,6 +50,7 @@ class Source(NamedTuple):
     location: str
     label: str
     match_archives: str
+    own_archives: str
     elsewhere: str
     host: Optional[str]
     port: int
@@ -277,6 +280,7 @@ def _sources(configs: Sequence[Mapping[str, Any]], host: str, bundles: Sequence[
                 location=location,
                 label=str(said.get("label") or ""),
                 match_archives=_filter(document),
+                own_archives=archive_names.own({**document, **said}, host, user),
                 elsewhere=written,
                 host=parsed.host.strip("[]") if parsed.host else None,
                 port=parsed.port or DEFAULT_PORT,

@@ -9,7 +9,10 @@ import difflib
 from typing import Any, Iterable
 
 
-def nearest(name: Any, known: Iterable[Any]) -> str:
-    """The end of a sentence that offers the most similar known name, if there is one."""
-    found = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
+def nearest(name: Any, known: Iterable[Any], likeness: float = 0.6) -> str:
+    """The end of a sentence that offers the most similar known name, if there is one.
+
+    :param likeness: how similar it has to be, from 0 to 1.
+    """
+    found = difflib.get_close_matches(str(name), [str(one) for one in known], 1, likeness)
     return f"; did you mean {found[0]}?" if found else ""

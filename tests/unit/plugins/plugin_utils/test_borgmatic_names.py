@@ -8,6 +8,7 @@ import datetime
 import json
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import matches
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
@@ -105,3 +106,22 @@ def test_a_configuration_that_nobody_can_read_is_told():
     with pytest.raises(Failure, match="web2: nobody can tell which archives are its own.*borgmatic_configs, broken: ") as caught:
         claims(["web1", "web2"], {"web1": client(entry()), "web2": client(entry(name="broken", repositories=[]))})
     assert caught.value.error == "invalid_argument"
+
+
+class Untold(dict):
+    """Variables of which one needs what this run does not have."""
+
+    def get(self, name, default=None):
+        if name == "borgmatic_configs":
+            raise AnsibleError("'vault_web5' is undefined")
+        return super().get(name, default)
+
+
+def test_who_cannot_be_asked_is_named():
+    with pytest.raises(Failure, match="web5: nobody can tell.*its variables: 'vault_web5' is undefined"):
+        claims(["web1", "web5"], {"web1": client(entry()), "web5": Untold()})
+
+
+def test_one_that_leaves_need_not_say_more_than_its_name():
+    leaving = client({"name": "system"}, entry(name="more", archive_name_format="backup-{now:%y}"), borgmatic_state="absent")
+    assert foreign_of_web1(web1=client(entry()), web2=leaving) == ["backup-[0-9][0-9]"]

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 from ansible.parsing.vault import VaultSecret
 
@@ -53,6 +55,12 @@ class TestSources:
             ("backup1", 22, "web1"), ("2001:db8::1", 2222, "/srv/web1"), (None, 22, "/mnt/disk"),
         ]  # fmt: skip
         assert "CANARY" not in str(found)
+
+    def test_the_archives_of_a_neighbour_in_the_same_repository_are_not_its_own(self):
+        configs = [config(FIRST), config(FIRST, name="db", archive_name_format="{hostname}-db-{now:%Y}"), config(FIRST, match_archives="*")]
+        patterns = [source["own_archives"] for source in recovery.sources(configs, "web1.example.org")]
+        names = ["web1-2026-11-20T03:00:00.123456", "web1-db-2026", "web2-2026-11-20T03:00:00.123456", "wiki"]
+        assert [[name for name in names if fnmatch.fnmatchcase(name, pattern)] for pattern in patterns] == [names[:1], names[1:2], names]
 
     def test_other_machines_write_out_what_borg_would_take_for_their_own_names(self):
         (source,) = recovery.sources([config(SECOND)], "web1.example.org")

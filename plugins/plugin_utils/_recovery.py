@@ -26,6 +26,8 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients
 _FIRST_NAME = "system"
 #: What differs from one machine to the next. On another machine than the repository's own client it means nothing.
 _OF_MACHINE = ("rsh", "executable", "key_file", "base_directory", "lock_wait")
+#: Styles of patterns that Borg 1 does not have.
+_NOT_SHELL = r"(re|id):"
 _PLACEHOLDER = re.compile(r"\{([\w-]*)(?::[^{}]*)?\}")
 
 
@@ -37,7 +39,7 @@ class Source(NamedTuple):
     :ivar location: where it is.
     :ivar label: what the configuration calls it; empty: nothing.
     :ivar match_archives: a pattern that the names of the configuration's archives match; empty: all of them are.
-    :ivar own_archives: one that those of others do not match either, where the machine calls itself as the inventory does.
+    :ivar own_archives: one that those of others do not match either, where the machine calls itself as the inventory does; empty: nobody can tell.
     :ivar elsewhere: the location as other machines have to write it.
     :ivar host: the server; None for a local one.
     :ivar port: of its SSH.
@@ -280,7 +282,7 @@ def _sources(configs: Sequence[Mapping[str, Any]], host: str, bundles: Sequence[
                 location=location,
                 label=str(said.get("label") or ""),
                 match_archives=_filter(document),
-                own_archives=archive_names.own({**document, **said}, host, user),
+                own_archives=_own_archives({**document, **said}, host, user),
                 elsewhere=written,
                 host=parsed.host.strip("[]") if parsed.host else None,
                 port=parsed.port or DEFAULT_PORT,
@@ -296,13 +298,18 @@ def _names(source: Source, configs: Sequence[Mapping[str, Any]]) -> tuple[str, .
     return source.location, str(document["repositories"][source.position]["path"]), source.elsewhere, source.label, source.path
 
 
+def _own_archives(said: Mapping[str, Any], host: str, user: str) -> str:
+    pattern = archive_names.own(said, host, user)
+    return "" if re.match(_NOT_SHELL, pattern) else pattern
+
+
 def _filter(document: Mapping[str, Any]) -> str:
     """What the names of a configuration's archives look like; where nothing was said about them, all are its own."""
     text = str(document.get("match_archives") or "")
     if not text and document.get("archive_name_format"):
         text = _PLACEHOLDER.sub("*", str(document["archive_name_format"]))
     text = text.partition("sh:")[2] if text.startswith("sh:") else text
-    if re.match(r"(re|id):", text) or not re.search(r"\w", text):
+    if re.match(_NOT_SHELL, text) or not re.search(r"\w", text):
         return ""
     return _PLACEHOLDER.sub("*", text)
 

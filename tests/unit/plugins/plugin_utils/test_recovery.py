@@ -62,6 +62,11 @@ class TestSources:
         names = ["web1-2026-11-20T03:00:00.123456", "web1-db-2026", "web2-2026-11-20T03:00:00.123456", "wiki"]
         assert [[name for name in names if fnmatch.fnmatchcase(name, pattern)] for pattern in patterns] == [names[:1], names[1:2], names]
 
+    @pytest.mark.parametrize("style", ["re:.*", "id:abc"])
+    def test_what_borg_1_has_no_pattern_for_keeps_nobody_from_a_restore(self, style):
+        (source,) = recovery.sources([config(FIRST, match_archives=style)], "web1")
+        assert (source["match_archives"], source["own_archives"]) == ("", "")
+
     def test_other_machines_write_out_what_borg_would_take_for_their_own_names(self):
         (source,) = recovery.sources([config(SECOND)], "web1.example.org")
         assert source["location"] == SECOND and source["elsewhere"] == SECOND.replace("{hostname}", "web1")

@@ -33,7 +33,8 @@ _ZEROS = (
     r"(?s)(.*): (?:Previously missing file chunk is still missing"
     r"|(Healed previously missing file chunk!|Missing file chunk would be healed with --repair!)) \("
 )
-_CUT_SHORT = "finished partial segment check"
+#: borg may miss the end of what a server's log says, so only what was said counts.
+_ENDED = "finished segment check"
 
 
 class Scope(NamedTuple):
@@ -131,7 +132,7 @@ def look(borg: Borg, scope: Scope) -> Findings:
 
     :raises Failure: where borg could not check at all.
     """
-    return _findings(_run(borg, scope))
+    return _findings(scope, _run(borg, scope))
 
 
 def repair(borg: Borg, scope: Scope) -> Findings:
@@ -139,14 +140,14 @@ def repair(borg: Borg, scope: Scope) -> Findings:
 
     :raises Failure: ``append_only`` …
     """
-    return _findings(_run(borg, scope, "--repair", environment={"BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES"}))
+    return _findings(scope, _run(borg, scope, "--repair", environment={"BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES"}))
 
 
 def _run(borg: Borg, scope: Scope, *options: str, **how: Any) -> Outcome:
     return borg.run("check", *scope.options(), *options, common=("--info",), **how)
 
 
-def _findings(outcome: Outcome) -> Findings:
+def _findings(scope: Scope, outcome: Outcome) -> Findings:
     said = [(message.level, re.sub(r"\ARemote: ", "", message.text)) for message in outcome.log.messages]
     errors = [text for level, text in said if level in ("ERROR", "CRITICAL")]
     problems = [text for text in errors if not re.match(_SUMMARY, text)]
@@ -159,7 +160,7 @@ def _findings(outcome: Outcome) -> Findings:
         damaged=_unique([match.group(1) for match in zeros]),
         healable=any(match.group(2) for match in zeros),
         analysed=analysed,
-        complete=not any(text.startswith(_CUT_SHORT) for _level, text in said),
+        complete=scope.max_duration is None or any(text.startswith(_ENDED) for _level, text in said),
         warnings=[text for level, text in said if level == "WARNING"],
     )
 

@@ -17,6 +17,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _compaction_guard as guard
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import UTC, Archive
+from ansible_collections.fleetbackup.borg.plugins.module_utils._borg_log import Log
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._repository import Description, describe
 from ansible_collections.fleetbackup.borg.plugins.module_utils._repository_settings import read_settings
@@ -90,9 +91,10 @@ def compact(borg: Borg, threshold: Optional[int], judged: bytes) -> tuple[int, b
     """
     cost = len(judged) + _OVERHEAD
     options = [f"--threshold={threshold}"] if threshold is not None else []
-    with _guarded(borg, judged) as environment:
-        outcome = borg.run("compact", *options, common=("--info",), environment=environment)
-    said = [match for message in outcome.log.messages for match in [re.match(_FREED, message.text)] if match]
+    with _guarded(borg, judged) as session:
+        outcome = borg.run("compact", *options, common=("--info",), environment=session.environment)
+        log = session.log() or outcome.log
+    said = [match for message in log.messages for match in [re.match(_FREED, message.text)] if match]
     if not said:
         raise Failure(
             "append_only",
@@ -140,14 +142,32 @@ def manifest(borg: Borg) -> bytes:
             return file.read()
 
 
+class _Session(NamedTuple):
+    """How borg reaches the repository that it compacts.
+
+    :ivar environment: variables for it.
+    :ivar directory: the guard's; None: there is none, since no server stands between.
+    """
+
+    environment: dict[str, str]
+    directory: Optional[str] = None
+
+    def log(self) -> Optional[Log]:
+        """All that the server said, of which borg may have missed the end; None where there is no server."""
+        if self.directory is None:
+            return None
+        with open(os.path.join(self.directory, guard.SAID), encoding="utf-8", errors="surrogateescape") as file:
+            return Log(file.read())
+
+
 @contextlib.contextmanager
-def _guarded(borg: Borg, judged: bytes) -> Iterator[dict[str, str]]:
-    """The variables with which nothing is committed where the list of archives is another one.
+def _guarded(borg: Borg, judged: bytes) -> Iterator[_Session]:
+    """A session in which nothing is committed where the list of archives is another one.
 
     :raises Failure: ``unsafe`` where it was.
     """
     if borg.repository.is_local:
-        yield {}
+        yield _Session({})
         return
     with tempfile.TemporaryDirectory(prefix="fleetbackup-") as directory:
         program = os.path.join(directory, "guard.py")
@@ -155,7 +175,7 @@ def _guarded(borg: Borg, judged: bytes) -> Iterator[dict[str, str]]:
             with open(path, "wb") as file:
                 file.write(data)
         try:
-            yield {"BORG_RSH": f"{shlex.join([sys.executable, '-I', program, directory])} {borg.rsh}"}
+            yield _Session({"BORG_RSH": f"{shlex.join([sys.executable, '-I', program, directory])} {borg.rsh}"}, directory)
         except Failure as failure:
             if not os.path.exists(os.path.join(directory, guard.REFUSED)):
                 raise

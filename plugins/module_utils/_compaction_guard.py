@@ -7,7 +7,10 @@ Who waits for the lock gets it between the look at the archives and the compacti
 borg ties the one to the other. But under its lock `borg compact` first gets the list of archives (the manifest), and later says
 ``commit``: this lets that pass only where the list is, byte for byte, the one that was judged. Until then nothing is changed.
 
-Source: `borg.archiver.Archiver.do_compact` and `borg.remote`, 1.2.4, 1.2.9, 1.4.0 and 1.4.5.
+And borg stops listening as soon as the server has answered, though the server's log comes another way and may come later: what it freed would
+be lost at random. So all that the server says is noted here as well.
+
+Source: `borg.archiver.Archiver.do_compact`, `borg.remote.RemoteRepository.call_many` and `close`, 1.2.4, 1.2.9, 1.4.0 and 1.4.5.
 
 It runs on its own, so it takes nothing but the standard library.
 """
@@ -20,12 +23,14 @@ import sys
 import threading
 from typing import Sequence
 
-#: In its directory: what the list of archives shall be, and that it was another one.
-MANIFEST, REFUSED = "manifest", "refused"
+#: In its directory: what the list of archives shall be, that it was another one, and what the server said.
+MANIFEST, REFUSED, SAID = "manifest", "refused", "said"
 
 #: The name of the method in a call of borg's protocol.
 _COMMIT = b"m\xa6commit"
 _CHUNK = 65536
+#: Seconds to wait for more words when ssh is gone: a master of its own that stays behind would never close them.
+_PATIENCE = 2.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,13 +42,15 @@ def main(arguments: Sequence[str]) -> int:
     directory, *command = arguments
     with open(os.path.join(directory, MANIFEST), "rb") as file:
         manifest = file.read()
-    (reading, asking), (answering, writing) = os.pipe(), os.pipe()
-    process = subprocess.Popen(command, stdin=reading, stdout=writing)  # pylint: disable=ansible-bad-function
-    os.close(reading)
-    os.close(writing)
+    (reading, asking), (answering, writing), (hearing, telling) = os.pipe(), os.pipe(), os.pipe()
+    process = subprocess.Popen(command, stdin=reading, stdout=writing, stderr=telling)  # pylint: disable=ansible-bad-function
+    for theirs in (reading, writing, telling):
+        os.close(theirs)
     met = threading.Event()
     answers = threading.Thread(target=_answer, args=(answering, manifest, met))
+    words = threading.Thread(target=_note, args=(hearing, os.path.join(directory, SAID)), daemon=True)
     answers.start()
+    words.start()
     judged = _ask(asking, met)
     if not judged:
         with open(os.path.join(directory, REFUSED), "wb"):
@@ -51,7 +58,9 @@ def main(arguments: Sequence[str]) -> int:
         process.terminate()
     os.close(asking)
     answers.join()
-    return process.wait() if judged else 1
+    code = process.wait()
+    words.join(_PATIENCE)
+    return code if judged else 1
 
 
 def _ask(server: int, met: threading.Event) -> bool:
@@ -80,6 +89,18 @@ def _answer(server: int, manifest: bytes, met: threading.Event) -> None:
         if not data or not _write(1, data):
             os.close(1)
             return
+
+
+def _note(server: int, path: str) -> None:
+    """Write down what the server's log says, and pass it on for as long as somebody listens."""
+    heard = True
+    with open(path, "wb", buffering=0) as file:
+        while True:
+            data = os.read(server, _CHUNK)
+            if not data:
+                return
+            file.write(data)
+            heard = heard and _write(2, data)
 
 
 def _write(descriptor: int, data: bytes) -> bool:

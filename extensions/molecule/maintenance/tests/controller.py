@@ -51,6 +51,13 @@ class Run(NamedTuple):
         return self
 
 
+class Result(dict[str, Any]):
+    """What a module returns. A key that is not there fails the test, with all that is."""
+
+    def __missing__(self, key: str) -> Any:
+        raise AssertionError(f"no {key!r} in {dict(self)}")
+
+
 def maintain(*options: str, **variables: Any) -> Run:
     """Run the playbook; two days are kept whole."""
     return play("maintain_server", *options, fleetbackup_keep_within="2d", **variables)
@@ -62,7 +69,7 @@ def play(name: str, *options: str, **variables: Any) -> Run:
     return Run(ran.returncode, ran.stdout + ran.stderr)
 
 
-def module(repository: str = "web1", collections: Path | None = None, check: bool = False, **options: Any) -> dict[str, Any]:
+def module(repository: str = "web1", collections: Path | None = None, check: bool = False, **options: Any) -> Result:
     """Run the module alone, as the playbook does for one repository of web1."""
     (inventory,) = VAULT.output(f"ls {INVENTORIES}/*_{repository}-*.json").split()
     arguments = {
@@ -83,7 +90,7 @@ def module(repository: str = "web1", collections: Path | None = None, check: boo
     )
     found = re.search(r"vault \| (CHANGED|SUCCESS|FAILED)!? =>? ?(\{.*\})", ran.stdout, re.DOTALL)
     assert found, ran.stdout + ran.stderr
-    return {**json.loads(found.group(2)), "failed": found.group(1) == "FAILED"}
+    return Result({**json.loads(found.group(2)), "failed": found.group(1) == "FAILED"})
 
 
 @contextlib.contextmanager

@@ -223,7 +223,10 @@ def held() -> Iterator[None]:
     try:
         yield
     finally:
-        WEB1.output("pkill --full --exact 'sleep 1409'; timeout 60 sh -c 'while pgrep --exact borg; do sleep 0.2; done'")
+        WEB1.output("pkill --full --exact 'sleep 1409'")
+        # the client is gone before the server has taken its lock away
+        for machine in (WEB1, SERVER):
+            machine.output("timeout 60 sh -c 'while pgrep --exact borg; do sleep 0.2; done'")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _compaction_guard
-from ansible_collections.fleetbackup.borg.plugins.module_utils._compaction_guard import MANIFEST, REFUSED
+from ansible_collections.fleetbackup.borg.plugins.module_utils._compaction_guard import MANIFEST, REFUSED, SAID
 
 # What stands before and behind it in an answer must not complete a part of it by chance.
 LIST = b"<" + os.urandom(300_000) + b">"
@@ -100,3 +100,27 @@ def test_a_server_that_ends_is_no_reason_to_wait(tmp_path):
         assert process.stdout.read() == b""
         process.stdin.close()
         assert process.wait(20) == 1
+
+
+def test_what_the_server_says_late_is_noted_and_what_it_says_in_time_is_passed_on(tmp_path):
+    (tmp_path / MANIFEST).write_bytes(LIST)
+    words = "echo early >&2; echo answer; cat > /dev/null; sleep 0.3; printf '\\377 late\\n' >&2"
+    command = [sys.executable, "-I", _compaction_guard.__file__, str(tmp_path), "sh", "-c", words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        # as borg does: it hears what came with the answer, and closes its ears
+        assert process.stdout.readline() == b"answer\n" and process.stderr.readline() == b"early\n"
+        process.stderr.close()
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert (tmp_path / SAID).read_bytes() == b"early\n\xff late\n"
+
+
+def test_one_that_stays_behind_is_not_waited_for(tmp_path):
+    """As the master of ssh's shared connections does."""
+    (tmp_path / MANIFEST).write_bytes(LIST)
+    began = time.monotonic()
+    command = [sys.executable, "-I", _compaction_guard.__file__, str(tmp_path), "sh", "-c", "sleep 20 >/dev/null </dev/null & echo gone >&2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.close()
+        assert process.wait(15) == 0
+    assert time.monotonic() - began < 15 and (tmp_path / SAID).read_bytes() == b"gone\n"

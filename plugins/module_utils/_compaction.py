@@ -153,10 +153,11 @@ class _Session(NamedTuple):
     directory: Optional[str] = None
 
     def log(self) -> Optional[Log]:
-        """All that the server said, of which borg may have missed the end; None where there is no server."""
-        if self.directory is None:
+        """All that the server said, of which borg may have missed the end; None where no server was reached."""
+        path = os.path.join(self.directory or "", guard.SAID)
+        if self.directory is None or not os.path.exists(path):
             return None
-        with open(os.path.join(self.directory, guard.SAID), encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return Log(file.read())
 
 

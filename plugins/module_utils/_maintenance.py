@@ -156,7 +156,8 @@ def read_retentions(entries: Sequence[Mapping[str, Any]], floor: str) -> tuple[R
     for entry in entries:
         policy = retention.read_policy(entry, None)
         foreign = tuple(check_filter(pattern, "foreign_archives") for pattern in entry.get("foreign_archives", ()))
-        found.append(Retention(_with_floor(policy, least), check_filter(entry["match_archives"]), foreign=foreign))
+        match, any_series = check_filter(entry["match_archives"]), bool(entry.get("allow_any_series"))
+        found.append(Retention(_with_floor(policy, least), match, any_series, foreign=foreign))
     return tuple(found)
 
 

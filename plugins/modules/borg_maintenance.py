@@ -56,6 +56,12 @@ options:
         type: list
         elements: str
         default: []
+      allow_any_series:
+        description:
+          - Whether O(retentions[].match_archives) is taken at its word, whatever series of archives it matches. The policy treats several as one.
+          - The playbook C(maintain_server) says so where the pattern has the client's whole name and nothing but digits in place of a time.
+        type: bool
+        default: false
       keep_within:
         description:
           - Keep all archives of this interval, a number and V(H), V(d), V(w), V(m) (31 days) or V(y). At least O(keep_within) counts.
@@ -273,6 +279,7 @@ def main() -> None:
                 "options": {
                     "match_archives": {"type": "str", "required": True},
                     "foreign_archives": {"type": "list", "elements": "str", "default": []},
+                    "allow_any_series": {"type": "bool", "default": False},
                     **policy,
                 },
             },

@@ -101,4 +101,7 @@ def _retentions(
     said = {**document, **document["repositories"][record.position]}
     policy = {rule: said[rule] for rule in ("keep_within", *RULES) if said.get(rule)}
     if policy and "prune" not in said.get("skip_actions", ()):
-        yield {"match_archives": archive_names.own(said, name, user), "foreign_archives": list(others), **policy}
+        match = archive_names.own(said, name, user)
+        # a module that knows no such dates would take each archive for another machine's
+        certain = match == archive_names.made_by(said, name, user) and archive_names.is_certain(match, name)
+        yield {"match_archives": match, "foreign_archives": list(others), "allow_any_series": certain, **policy}

@@ -133,6 +133,14 @@ def own(said: Mapping[str, Any], name: str, user: str) -> str:
     return made_by(said, name, user)
 
 
+def is_certain(pattern: str, name: str) -> bool:
+    """Whether a pattern of :func:`made_by` takes in no neighbour's archives: the client's name is in it, and no part of it stands for any text.
+
+    :param name: the client's, in the inventory.
+    """
+    return escape_pattern(name.partition(".")[0]) in pattern and "*" not in re.sub(r"\[[^]]+\]", "", pattern)
+
+
 def fixed(text: str, name: str, user: str) -> str:
     """A location or filter of a client with borg's placeholders as they are on that client, if it is who it shall be."""
     values = _values(name, user)

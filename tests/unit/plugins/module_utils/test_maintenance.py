@@ -369,6 +369,16 @@ def test_what_is_anothers_stops_it(world):
     assert failure.error == "unsafe" and failure.details == {"contested_archives": [archive(1, "web1-db").name]}
 
 
+def test_names_with_a_date_that_no_module_knows_need_a_filter_that_is_certain(world):
+    world.archives[:] = [each._replace(name=f"web1-{each.time:%d.%m.%Y}") for each in world.archives]
+    match = "web1-[0-3][0-9].[01][0-9].[12][0-9][0-9][0-9]"
+    entry = {"match_archives": match, **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_yearly": 1}
+    with pytest.raises(Failure, match="say allow_any_series: true; nothing was pruned"):
+        plan(REMOTE, rules("100%", retentions=read_retentions([entry], "2d")), before())
+    planned = plan(REMOTE, rules("100%", retentions=read_retentions([{**entry, "allow_any_series": True}], "2d")), before())
+    assert planned.pruned and not planned.unmatched
+
+
 def test_a_pattern_that_is_none_is_refused():
     entry = {"match_archives": "web1-*", "foreign_archives": [" "], **dict.fromkeys(("keep_within", *_retention.RULES)), "keep_daily": 1}
     with pytest.raises(Failure, match="foreign_archives: ' ' is empty"):

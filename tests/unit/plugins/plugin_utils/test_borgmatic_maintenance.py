@@ -59,6 +59,25 @@ def test_the_filter_is_what_somebody_says_and_else_what_the_client_makes(options
     assert [retention["match_archives"] for retention in found["retentions"]] == [match]
 
 
+@pytest.mark.parametrize(
+    ("options", "certain"),
+    [
+        ({}, True),
+        ({"archive_name_format": "{fqdn}-{now:%d.%m.%Y}"}, True),
+        ({"archive_name_format": "{hostname}-{now:%Y-%m}", "match_archives": "web1-[12][0-9][0-9][0-9]-[01][0-9]"}, True),
+        ({"archive_name_format": "[*]{hostname}-{now:%Y-%m}"}, True),
+        ({"archive_name_format": "{hostname}-{now:%B}"}, False),
+        ({"archive_name_format": "{hostname}-{pid}-{now:%Y}"}, False),
+        ({"archive_name_format": "backup-{now:%d.%m.%Y}"}, False),
+        ({"match_archives": "web1-*"}, False),
+        ({"match_archives": "web1-[12][0-9][0-9][0-9]"}, False),
+    ],
+)
+def test_a_filter_is_taken_at_its_word_where_it_takes_in_nobody_elses(options, certain):
+    (found,) = of_web1(entry(**options))
+    assert [retention["allow_any_series"] for retention in found["retentions"]] == [certain], found["retentions"]
+
+
 @pytest.mark.parametrize("options", [{"keep_daily": None, "skip_actions": ["prune"]}, {"skip_actions": ["prune"]}])
 def test_without_a_policy_there_is_an_inventory_alone(options):
     (found,) = of_web1(entry(**options))

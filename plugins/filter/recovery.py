@@ -11,6 +11,7 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_names as archive_names
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _recovery as recovery
 
 
@@ -20,6 +21,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by their names."""
         return {
+            "borgmatic_claimants": _telling(archive_names.claimants),
             "borgmatic_known_servers": _telling(recovery.servers),
             "borgmatic_narrowed": _telling(recovery.narrowed),
             "borgmatic_newest_first": _telling(recovery.newest_first),

@@ -31,6 +31,8 @@ _DATED = (
     r")(?!\d)(.*)\Z"
 )
 _SEPARATORS = "-_.:@+ "
+#: How a pattern begins whose style Borg 1 does not have.
+OTHER_STYLE = r"(re|id|fm|pp|pf|name|aid|host|user|tags):"
 _CHECKPOINT = r"\.checkpoint(\.\d+)?\Z"
 
 
@@ -135,7 +137,7 @@ def check_filter(text: str, parameter: str = "match_archives") -> str:
     :raises Failure: ``invalid_argument``: empty, a style that Borg 1 has not, an unknown placeholder.
     """
     pattern = text[len("sh:") :] if text.startswith("sh:") else text
-    style = re.match(r"(re|id|fm|pp|pf|name|aid|host|user|tags):", pattern)
+    style = re.match(OTHER_STYLE, pattern)
 
     def reject(reason: str) -> Any:
         raise Failure(

@@ -46,16 +46,21 @@ for entry in merged:
         from borgmatic.hooks.credential import parse
         entry["encryption_passphrase"] = parse.resolve_credential(entry["encryption_passphrase"], document)
 wanted = ("path", "label", "encryption_passphrase", "encryption_passcommand", "ssh_command", "remote_path", "local_path",
-          "borg_base_directory", "borg_key_file", "working_directory", "match_archives", "archive_name_format")
+          "borg_base_directory", "borg_key_file", "working_directory", "match_archives", "archive_name_format",
+          "archive_hostname", "archive_username")
 json.dump([{name: entry.get(name) for name in wanted} for entry in merged], sys.stdout)
 """
+
+#: What borgmatic calls its archives where nobody says otherwise: ``{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}``. Source: borgmatic 1.7.7 to
+#: 2.1.10, `borgmatic/borg/create.py` and `borgmatic/config/schema.yaml`.
+_OWN_NAMES = "{hostname}-????-??-??T??:??:??.??????"
 
 
 class Entry(NamedTuple):
     """A repository of a configuration.
 
     :ivar borg: how borg reaches it.
-    :ivar match_archives: a pattern that the names of the configuration's archives match; None: it is not known, or all of them do.
+    :ivar match_archives: a pattern that the names of the configuration's archives match; None: it is not known.
     """
 
     label: Optional[str]
@@ -125,9 +130,14 @@ def _entry(values: dict[str, Any], executable: str, timeout: Optional[float]) ->
 
 
 def _match(values: dict[str, Any]) -> Optional[str]:
-    """As borgmatic derives it. Source: ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10."""
-    pattern = values["match_archives"] or re.sub(r"\{(now|utcnow|pid)([:%\w\.-]*)\}", "*", values["archive_name_format"] or "")
+    """As borgmatic derives it, where its own format is more than a beginning: ``web1-*`` would be the archives of ``web1-db`` too. Source:
+    ``make_match_archives_flags`` in borgmatic/borg/flags.py, 1.8.3 to 2.1.10."""
+    name_format = values["archive_name_format"]
+    derived = re.sub(r"\{(now|utcnow|pid)([:%\w\.-]*)\}", "*", name_format) if name_format else _OWN_NAMES
+    pattern = values["match_archives"] or derived
+    for word, name in (("{hostname}", values["archive_hostname"]), ("{user}", values["archive_username"])):
+        pattern = pattern.replace(word, name or word)
     try:
-        return check_filter(pattern) if pattern else None
+        return check_filter(pattern)
     except Failure:  # a regular expression, say
         return None

@@ -15,7 +15,7 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Fa
 from ansible_collections.fleetbackup.borg.plugins.module_utils._runner import Borg
 
 #: Text with NUL between, not JSON: there borg replaces the bytes of names that are not UTF-8.
-_FIELDS = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "bpath")
+_FIELDS = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "health", "bpath")
 _EPOCH = datetime.datetime(1970, 1, 1)
 #: How many characters of a listing are taken apart at a time: all at once would take several times the memory of the entries.
 _PIECE = 1 << 20
@@ -31,6 +31,7 @@ class Entry(NamedTuple):
     :ivar mtime: microseconds since the epoch; borg lists no finer.
     :ivar source: where a symbolic link leads, or the first name of a hard link's file; bytes that are not UTF-8 are ``?``.
     :ivar sha256: of the content, where it was asked for.
+    :ivar damaged: whether it holds zeros where a repair of the repository found no data.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Entry(NamedTuple):
     mtime: int
     source: str
     sha256: str
+    damaged: bool = False
 
     @property
     def kind(self) -> str:
@@ -156,11 +158,11 @@ def _records(text: str, width: int) -> Iterator[list[str]]:
 
 
 def _entry(
-    mode: str, uid: str, gid: str, user: str, group: str, size: str, mtime: str, source: str, path: str, sha256: str = ""
+    mode: str, uid: str, gid: str, user: str, group: str, size: str, mtime: str, source: str, health: str, path: str, sha256: str = ""
 ) -> Entry:
     # few of the first words differ between entries
     mode, user, group = sys.intern(mode), sys.intern(user), sys.intern(group)
-    return Entry(path, mode, int(uid), int(gid), user, group, int(size), _microseconds(mtime), source, sha256)
+    return Entry(path, mode, int(uid), int(gid), user, group, int(size), _microseconds(mtime), source, sha256, health == "broken")
 
 
 def _microseconds(text: str) -> int:

@@ -236,9 +236,11 @@ def extract(
         finally:
             ended.set()
             follower.join()
-    except Failure:
-        # Where nothing was extracted, nothing is to be completed, and the next run may want a newer archive.
-        if is_first and not changed_since(plan.outstanding, destination, begun.moment):
+    except Exception:
+        # Where nothing was extracted, nothing is to be completed, and the next run may want a newer archive. The note itself has changed the
+        # destination.
+        written = [entry for entry in plan.outstanding if os.path.normpath(entry.path) != "."]
+        if is_first and not changed_since(written, destination, begun.moment):
             note.remove()
         raise
     try:

@@ -114,6 +114,12 @@ options:
       - Whether long runs of zeros in files become holes.
     type: bool
     default: false
+  allow_damaged_files:
+    description:
+      - Whether files will do that hold zeros where C(borg check --repair) found no data. Otherwise they are restored with these as well, but the
+        result is a failure (C(error=integrity)) with their names in C(damaged_files), on each run. Borg itself restores them with a warning.
+    type: bool
+    default: false
   progress:
     description:
       - With a number of seconds, the restore runs by itself on the target, and at least that often a line says how far it is. It goes on
@@ -232,6 +238,15 @@ kept:
   type: list
   elements: str
   sample: []
+damaged_files:
+  description:
+    - The first thousand of the files that hold zeros where a repair of the repository found no data, with O(allow_damaged_files=true).
+      Predicted in check mode; V(null) where it is RV(assumed).
+    - A failure because of them has them too.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 truncated:
   description: Whether one of these lists leaves some out. Predicted in check mode; V(null) where it is RV(assumed).
   returned: success
@@ -282,6 +297,7 @@ def main() -> None:
             "compare": {"type": "str", "choices": ["metadata", "content"], "default": "metadata"},
             "numeric_ids": {"type": "bool", "default": False},
             "sparse": {"type": "bool", "default": False},
+            "allow_damaged_files": {"type": "bool", "default": False},
             "progress": {"type": "int"},
         },
     )
@@ -329,10 +345,10 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             since = interruption.changed_since(plan.kept, destination, begun.moment)
             _check_kept(destination, [entry for entry in since if entry.path not in own])
             plan = extraction.completing(plan, destination, own, begun, numeric_ids=wanted.numeric_ids)
-    changed = bool(plan.outstanding) or begun is not None
+    changed = bool(plan.outstanding) or begun is not None or given_up is not None
     if changed and not module.check_mode:
         _extract(module, borg, archive, plan, wanted, origins)
-    return _result(parameters, archive, plan, changed=changed)
+    return _result(parameters, archive, plan, changed=changed, damaged=_judge_damaged(module, archive, plan))
 
 
 def _check(parameters: dict[str, Any]) -> None:
@@ -435,6 +451,28 @@ def _extract(
         interruption.Note(destination, archive, wanted.choice).remove()
 
 
+def _judge_damaged(module: AnsibleModule, archive: archives.Archive, plan: extraction.Plan) -> list[str]:
+    """Fail or warn where files hold zeros instead of what was archived, however completely they were restored.
+
+    :returns: the paths of those that will do.
+    :raises Failure: ``integrity``: they will not.
+    """
+    kept = {entry.path for entry in plan.kept}
+    damaged = [printable(entry.path) for entry in plan.entries if entry.damaged and entry.path not in kept]
+    if not damaged:
+        return []
+    what = f"{archive.name} holds zeros where a repair of the repository found no data, in {len(damaged)} files: {_first(damaged)}."
+    if module.params["allow_damaged_files"]:
+        module.warn(what)
+        return damaged
+    raise Failure(
+        "integrity",
+        f"{what} {'They would be restored with these' if module.check_mode else 'They are restored with these'}, and everything else as it was"
+        " archived. Look for them in another archive or another repository; if they will do, say allow_damaged_files: true.",
+        damaged_files=damaged[:SHOWN_PATHS],
+    )
+
+
 def _incomplete(plan: extraction.Plan, left: Sequence[Entry], warnings: Sequence[str]) -> Failure:
     shown = ", ".join(printable(entry.path) for entry in left[:5])
     what = (
@@ -457,7 +495,7 @@ def _said(warnings: Sequence[str]) -> str:
 
 def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
     """The result where check mode cannot look into the archive."""
-    names = ("archive", "entries", "files", "bytes", "extracted", "paths", "overwritten", "kept", "truncated")
+    names = ("archive", "entries", "files", "bytes", "extracted", "paths", "overwritten", "kept", "damaged_files", "truncated")
     unknown = dict.fromkeys(names)
     return {
         "changed": True,
@@ -469,7 +507,7 @@ def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result(
-    parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan, *, changed: bool
+    parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan, *, changed: bool, damaged: Sequence[str]
 ) -> dict[str, Any]:
     lists = (plan.outstanding, plan.overwritten, plan.kept)
     paths, overwritten, kept = ([printable(entry.path) for entry in entries[:SHOWN_PATHS]] for entries in lists)
@@ -484,7 +522,8 @@ def _result(
         "paths": paths,
         "overwritten": overwritten,
         "kept": kept,
-        "truncated": any(len(entries) > SHOWN_PATHS for entries in lists),
+        "damaged_files": list(damaged[:SHOWN_PATHS]),
+        "truncated": any(len(entries) > SHOWN_PATHS for entries in (*lists, damaged)),
         "assumed": False,
         "diff": {
             "before": "".join(f"{path} (something else)\n" for path in overwritten),

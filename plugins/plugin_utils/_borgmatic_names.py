@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from types import MappingProxyType
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import escape_pattern, matches
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._location import Location
 from ansible_collections.fleetbackup.borg.plugins.plugin_utils import _borgmatic_plan as plan
@@ -85,8 +87,8 @@ def claims(names: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]
                 subject = f"borgmatic_configs, {entry.get('name', '?')}"
                 if entry.get("config") or not leaves:
                     found += _claims(entry, name, variables.get("borgmatic_user") or "root", variables.get("borgmatic_servers") or {})
-        except (Failure, AnsibleError) as error:
-            reason = error.msg if isinstance(error, Failure) else str(error.message).strip().partition("\n")[0]
+        except (Failure, AnsibleError, AttributeError, TypeError, ValueError) as error:
+            reason = error.msg if isinstance(error, Failure) else str(getattr(error, "message", error)).strip().partition("\n")[0]
             raise Failure(
                 "invalid_argument", f"{name}: nobody can tell which archives are its own, so that none is pruned anywhere. {subject}: {reason}"
             ) from error
@@ -115,7 +117,7 @@ def made_by(said: Mapping[str, Any], name: str, user: str) -> str:
     :param name: the client's, in the inventory.
     :param user: whom its backups run as.
     """
-    return _pattern(with_constants(said.get("archive_name_format") or _NAME_FORMAT, said.get("constants", {})), name, user)
+    return _made_by(said, _values(name, user, said))
 
 
 def own(said: Mapping[str, Any], name: str, user: str) -> str:
@@ -125,12 +127,50 @@ def own(said: Mapping[str, Any], name: str, user: str) -> str:
     :param name: the client's, in the inventory.
     :param user: whom its backups run as.
     """
-    constants = said.get("constants", {})
-    if said.get("match_archives"):
-        return fixed(with_constants(said["match_archives"], constants), name, user)
-    if said.get("prefix"):
-        return fixed(f"{with_constants(said['prefix'], constants)}*", name, user)
-    return made_by(said, name, user)
+    return _own(said, _values(name, user, said))
+
+
+def own_in_words(said: Mapping[str, Any]) -> str:
+    """The same for the client itself: with borg's words for its names, whatever it calls itself."""
+    words = {word: f"{{{word}}}" for word in _values("", "")}
+    changed = {"hostname": said.get("archive_hostname"), "user": said.get("archive_username")}
+    return _own(said, {**words, **{word: str(name) for word, name in changed.items() if name}})
+
+
+def claimants(
+    source: Mapping[str, Any],
+    configs: Sequence[Mapping[str, Any]],
+    host: str,
+    host_variables: Mapping[str, Mapping[str, Any]],
+    others: Sequence[str] = (),
+    archive: str = "",
+) -> list[str]:
+    """Who else has archives in a repository: other configurations of its client, and other clients.
+
+    :param source: the repository, with its ``config`` and ``location``.
+    :param configs: those of its client.
+    :param host: the client's name in the inventory.
+    :param host_variables: the variables of every host of the inventory.
+    :param others: further hosts to look at; what nobody can read of them tells nothing.
+    :param archive: only those who would give an archive this name; empty: whatever they call theirs.
+    """
+    variables: Mapping[str, Any] = host_variables[host] if host in host_variables else {}
+    user, known = variables.get("borgmatic_user") or "root", variables.get("borgmatic_servers") or {}
+    found = [claim for entry in configs for claim in _claims(entry, host, user, known)]
+    mine = [claim for claim in found if (claim.config, claim.location) == (source["config"], source["location"])]
+    for name in others:
+        if name != host:
+            with contextlib.suppress(Failure):
+                found += [Claim(**claim) for claim in claims([name], host_variables)]
+    return sorted(
+        {
+            f"{claim.client} ({claim.config})"
+            for claim in found
+            for own_claim in mine
+            if claim.shares(own_claim) and (claim.client, claim.config) != (host, source["config"])
+            and (not archive or matches(archive, claim.match_archives))
+        }
+    )
 
 
 def is_certain(pattern: str, name: str) -> bool:
@@ -142,8 +182,24 @@ def is_certain(pattern: str, name: str) -> bool:
 
 
 def fixed(text: str, name: str, user: str) -> str:
-    """A location or filter of a client with borg's placeholders as they are on that client, if it is who it shall be."""
-    values = _values(name, user)
+    """A location of a client with borg's placeholders as they are on that client, if it is who it shall be."""
+    return _fixed(text, _values(name, user))
+
+
+def _own(said: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    constants = said.get("constants", {})
+    if said.get("match_archives"):
+        return _fixed(with_constants(said["match_archives"], constants), values)
+    if said.get("prefix"):
+        return _fixed(f"{with_constants(said['prefix'], constants)}*", values)
+    return _made_by(said, values)
+
+
+def _made_by(said: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    return _pattern(with_constants(said.get("archive_name_format") or _NAME_FORMAT, said.get("constants", {})), values)
+
+
+def _fixed(text: str, values: Mapping[str, str]) -> str:
     return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: escape_pattern(values[match.group(1)]), text)
 
 
@@ -162,17 +218,17 @@ def _claims(entry: Mapping[str, Any], name: str, user: str, servers: Mapping[str
     return found
 
 
-def _values(name: str, user: str) -> dict[str, str]:
+def _values(name: str, user: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
+    """:param said: a document, which may have archives called as if somebody else made them."""
     return {
-        "hostname": name.partition(".")[0],
+        "hostname": str(said.get("archive_hostname") or name.partition(".")[0]),
         "fqdn": name,
         "reverse-fqdn": ".".join(reversed(name.split("."))),
-        "user": user,
+        "user": str(said.get("archive_username") or user),
     }
 
 
-def _pattern(name_format: str, name: str, user: str) -> str:
-    values = _values(name, user)
+def _pattern(name_format: str, values: Mapping[str, str]) -> str:
     parts, end = [], 0
     for match in re.finditer(_PLACEHOLDER, name_format):
         placeholder, time = match.groups()

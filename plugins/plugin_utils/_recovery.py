@@ -11,6 +11,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 import yaml
 
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import OTHER_STYLE
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._escrow_files import EscrowDirectory, stem_of
 from ansible_collections.fleetbackup.borg.plugins.module_utils._known_hosts import DEFAULT_PORT, Server
@@ -26,8 +27,8 @@ from ansible_collections.fleetbackup.borg.plugins.plugin_utils._vault_recipients
 _FIRST_NAME = "system"
 #: What differs from one machine to the next. On another machine than the repository's own client it means nothing.
 _OF_MACHINE = ("rsh", "executable", "key_file", "base_directory", "lock_wait")
-#: Styles of patterns that Borg 1 does not have.
-_NOT_SHELL = r"(re|id):"
+#: What brings the accounts of a machine along.
+_OF_ACCOUNTS = frozenset(("", "/etc", "/etc/passwd"))
 _PLACEHOLDER = re.compile(r"\{([\w-]*)(?::[^{}]*)?\}")
 
 
@@ -40,6 +41,8 @@ class Source(NamedTuple):
     :ivar label: what the configuration calls it; empty: nothing.
     :ivar match_archives: a pattern that the names of the configuration's archives match; empty: all of them are.
     :ivar own_archives: one that those of others do not match either, where the machine calls itself as the inventory does; empty: nobody can tell.
+    :ivar made_archives: the same pattern in borg's words, for the machine itself, whatever it calls itself; empty: nobody can tell.
+    :ivar has_accounts: whether its archives hold the accounts of the machine, so that owners are what their numbers were there.
     :ivar elsewhere: the location as other machines have to write it.
     :ivar host: the server; None for a local one.
     :ivar port: of its SSH.
@@ -53,6 +56,8 @@ class Source(NamedTuple):
     label: str
     match_archives: str
     own_archives: str
+    made_archives: str
+    has_accounts: bool
     elsewhere: str
     host: Optional[str]
     port: int
@@ -177,7 +182,8 @@ def newest_first(sources: Sequence[Mapping[str, Any]], looked: Sequence[Mapping[
     times = {}
     for result in looked:
         source, archives = result["__borgmatic_source"], result.get("archives")
-        times[source["config"], source["position"]] = str(archives[0]["time"]) if archives else ""
+        if archives:
+            times[source["config"], source["position"]] = str(archives[0]["time"])
     ordered = sorted(sources, key=lambda source: times.get((source["config"], source["position"]), ""), reverse=True)
     configs = list(dict.fromkeys(source["config"] for source in sources))
     return [dict(source) for source in sorted(ordered, key=lambda source: configs.index(source["config"]))]
@@ -282,7 +288,9 @@ def _sources(configs: Sequence[Mapping[str, Any]], host: str, bundles: Sequence[
                 location=location,
                 label=str(said.get("label") or ""),
                 match_archives=_filter(document),
-                own_archives=_own_archives({**document, **said}, host, user),
+                own_archives=_shell(archive_names.own({**document, **said}, host, user)),
+                made_archives=_shell(archive_names.own_in_words({**document, **said})),
+                has_accounts=bool(_OF_ACCOUNTS.intersection(str(path).rstrip("/") for path in document.get("source_directories", ()))),
                 elsewhere=written,
                 host=parsed.host.strip("[]") if parsed.host else None,
                 port=parsed.port or DEFAULT_PORT,
@@ -298,9 +306,9 @@ def _names(source: Source, configs: Sequence[Mapping[str, Any]]) -> tuple[str, .
     return source.location, str(document["repositories"][source.position]["path"]), source.elsewhere, source.label, source.path
 
 
-def _own_archives(said: Mapping[str, Any], host: str, user: str) -> str:
-    pattern = archive_names.own(said, host, user)
-    return "" if re.match(_NOT_SHELL, pattern) else pattern
+def _shell(pattern: str) -> str:
+    """A pattern, if it has a style that Borg 1 knows."""
+    return "" if re.match(OTHER_STYLE, pattern) else pattern
 
 
 def _filter(document: Mapping[str, Any]) -> str:
@@ -309,7 +317,7 @@ def _filter(document: Mapping[str, Any]) -> str:
     if not text and document.get("archive_name_format"):
         text = _PLACEHOLDER.sub("*", str(document["archive_name_format"]))
     text = text.partition("sh:")[2] if text.startswith("sh:") else text
-    if re.match(_NOT_SHELL, text) or not re.search(r"\w", text):
+    if re.match(OTHER_STYLE, text) or not re.search(r"\w", text):
         return ""
     return _PLACEHOLDER.sub("*", text)
 

@@ -589,7 +589,7 @@ def list_archives(lab: Lab) -> dict[str, Recording]:
 
 @situation
 def list_contents(lab: Lab) -> dict[str, Recording]:
-    names = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "bpath", "sha256")
+    names = ("mode", "uid", "gid", "user", "group", "size", "isomtime", "source", "health", "bpath", "sha256")
     template = "".join(f"{{{name}}}{{NUL}}" for name in names)
     return lab.both("list", f"--format={template}", f"{archived(lab)}::a-2026-01-02", PYTHONIOENCODING="unicode_escape")
 

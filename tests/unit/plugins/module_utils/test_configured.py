@@ -11,13 +11,16 @@ from ansible_collections.fleetbackup.borg.plugins.module_utils._configured impor
 from ansible_collections.fleetbackup.borg.plugins.module_utils._process import Completed
 
 NAMES = ("label", "encryption_passphrase", "encryption_passcommand", "ssh_command", "remote_path", "local_path", "borg_base_directory")
-VALUES = dict.fromkeys((*NAMES, "borg_key_file", "working_directory", "match_archives", "archive_name_format"))
+VALUES = dict.fromkeys((*NAMES, "borg_key_file", "working_directory", "match_archives", "archive_name_format", "archive_hostname",
+                        "archive_username"))
 
 
 @pytest.mark.parametrize(
     ("said", "pattern"),
     [
-        ({}, None),
+        ({}, "{hostname}-????-??-??T??:??:??.??????"),
+        ({"archive_hostname": "cluster"}, "cluster-????-??-??T??:??:??.??????"),
+        ({"archive_name_format": "{user}-{now}", "archive_username": "me"}, "me-*"),
         ({"archive_name_format": "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"}, "{hostname}-*"),
         ({"archive_name_format": "web1-{utcnow}-{pid}"}, "web1-*-*"),
         ({"archive_name_format": "x-{now}", "match_archives": "sh:web1-*"}, "web1-*"),

@@ -568,6 +568,18 @@ def test_a_note_goes_where_nothing_was_extracted_and_nothing_else_was_interrupte
     assert note.exists() == stays
 
 
+@pytest.mark.parametrize("error", [Failure("locked", "Another borg works on it."), OSError("no space")])
+def test_a_note_goes_too_where_it_has_itself_changed_what_is_restored(extracted, tmp_path, error):
+    def work():
+        raise error
+
+    entries = [ARCHIVE[0]._replace(path="."), *ARCHIVE]
+    extracted.work = work
+    with pytest.raises(type(error)):
+        extracted(Plan(entries, entries))
+    assert not Note(str(tmp_path / "made"), NEWEST, Wanted().choice).exists()
+
+
 def test_the_note_tells_how_far_it_is(extracted, monkeypatch, tmp_path):
     def work():
         path = tmp_path / "made" / NOTE

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import matches
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claims, foreign, made_by
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claimants, claims, foreign, made_by, own
 
 SHARED = "ssh://borg@backup1/./shared"
 SECRET = "correct CANARY horse"
@@ -46,6 +46,12 @@ def test_a_configuration_makes_these_names_and_no_neighbours(name_format, own, n
     pattern = made(name_format, constants={"name": "web1"})
     assert matches(own, pattern)
     assert not [name for name in neighbours if matches(name, pattern)]
+
+
+def test_what_borgmatic_has_archives_called_as_counts():
+    said = {"archive_hostname": "cluster", "archive_username": "ada"}
+    assert made_by({**said, "archive_name_format": "{hostname}-{user}-{fqdn}-{now:%y}"}, "www1", "root") == "cluster-ada-www1-[0-9][0-9]"
+    assert own({**said, "match_archives": "{hostname}-*"}, "www1", "root") == "cluster-*"
 
 
 @pytest.mark.parametrize("directive", DIRECTIVES)
@@ -125,3 +131,41 @@ def test_who_cannot_be_asked_is_named():
 def test_one_that_leaves_need_not_say_more_than_its_name():
     leaving = client({"name": "system"}, entry(name="more", archive_name_format="backup-{now:%y}"), borgmatic_state="absent")
     assert foreign_of_web1(web1=client(entry()), web2=leaving) == ["backup-[0-9][0-9]"]
+
+
+@pytest.mark.parametrize("wrong", [{"name": "one"}, "text", [{"name": "one", "config": ["no"]}], [7]])
+def test_one_whose_configurations_are_none_is_named(wrong):
+    with pytest.raises(Failure, match="web5: nobody can tell which archives are its own"):
+        claims(["web1", "web5"], {"web1": client(entry()), "web5": {"borgmatic_configs": wrong}})
+
+
+class TestClaimants:
+    SOURCE = {"config": "system", "location": SHARED}
+    HOME = entry(name="home", archive_name_format="{hostname}-home-{now}")
+    HOSTS = {
+        "web1": client(entry(), HOME),
+        "web2": client(entry()),
+        "web3": client(entry("ssh://borg@backup1/./web3")),
+        "web4": Untold(),
+        "web5": {"borgmatic_configs": [7]},
+    }
+
+    def found(self, configs=None, **how):
+        return claimants(self.SOURCE, configs or self.HOSTS["web1"]["borgmatic_configs"], "web1", self.HOSTS, **how)
+
+    def test_everybody_who_has_the_repository_is_named_and_what_is_broken_tells_nothing(self):
+        assert self.found(others=list(self.HOSTS)) == ["web1 (home)", "web2 (system)"]
+        assert self.found() == ["web1 (home)"]
+
+    def test_of_an_archive_only_those_who_would_call_it_so(self):
+        assert self.found(archive="web1-2026-11-20T02:00:00.000001") == []
+        alike = [entry(), entry(name="more")]
+        assert self.found(alike, archive="web1-2026-11-20T02:00:00.000001") == ["web1 (more)"]
+        assert self.found(others=["web2"], archive="web2-2026-11-20T02:00:00.000001") == ["web2 (system)"]
+
+    def test_a_client_that_is_gone_has_none_of_its_own_words(self):
+        assert claimants(self.SOURCE, [entry()], "lost", self.HOSTS, others=["web2"]) == ["web2 (system)"]
+
+    def test_a_repository_of_its_own_is_nobody_elses(self):
+        own = entry("ssh://borg@backup1/./web1")
+        assert claimants({**self.SOURCE, "location": "ssh://borg@backup1/./web1"}, [own], "web1", self.HOSTS, others=list(self.HOSTS)) == []

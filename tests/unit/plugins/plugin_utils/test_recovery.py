@@ -40,6 +40,13 @@ class TestNewestFirst:
     def test_of_each_configuration_the_newest_comes_first_and_what_does_not_answer_last(self):
         assert self.found(self.TIMES) == ["/two", "/one", "/three", "/five", "/four"]
 
+    def test_a_second_look_counts_where_the_first_one_found_nothing(self):
+        sources = recovery.sources(self.CONFIGS, "web1")
+        looked = [{"__borgmatic_source": one, "archives": []} for one in sources]
+        again = [{"__borgmatic_source": sources[2], "archives": [{"time": "2026-01-01T00:00:00+00:00"}]}]
+        assert recovery.newest_first(sources, looked + again)[0]["location"] == "/three"
+        assert recovery.newest_first(sources, again + looked)[0]["location"] == "/three"
+
     def test_where_nobody_knows_they_stay_in_their_order(self):
         sources = recovery.sources(self.CONFIGS, "web1")
         assert self.found({}) == [source["location"] for source in sources]
@@ -62,7 +69,17 @@ class TestSources:
         names = ["web1-2026-11-20T03:00:00.123456", "web1-db-2026", "web2-2026-11-20T03:00:00.123456", "wiki"]
         assert [[name for name in names if fnmatch.fnmatchcase(name, pattern)] for pattern in patterns] == [names[:1], names[1:2], names]
 
-    @pytest.mark.parametrize("style", ["re:.*", "id:abc"])
+    def test_the_machine_itself_knows_its_names_by_borgs_words(self):
+        configs = [config(FIRST), config(FIRST, archive_name_format="{fqdn}@{user}-{now:%Y}", archive_username="ada"), config(FIRST, match_archives="x-*")]
+        patterns = [source["made_archives"] for source in recovery.sources(configs, "web1.example.org")]
+        assert patterns[0].startswith("{hostname}-[12]") and patterns[1:] == ["{fqdn}@ada-[12][0-9][0-9][0-9]", "x-*"]
+
+    @pytest.mark.parametrize(("paths", "has"), [(["/etc"], True), (["/srv", "/"], True), (["/etc/"], True), (["/etcetera", "/srv/etc"], False)])
+    def test_whether_the_accounts_come_along(self, paths, has):
+        (source,) = recovery.sources([config(FIRST, source_directories=paths)], "web1")
+        assert source["has_accounts"] is has
+
+    @pytest.mark.parametrize("style", ["re:.*", "id:abc", "fm:*", "pp:abc"])
     def test_what_borg_1_has_no_pattern_for_keeps_nobody_from_a_restore(self, style):
         (source,) = recovery.sources([config(FIRST, match_archives=style)], "web1")
         assert (source["match_archives"], source["own_archives"]) == ("", "")

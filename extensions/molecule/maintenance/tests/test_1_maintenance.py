@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import History, Maintained
-from controller import maintain, module, play
+from controller import maintain, module, play, play
 from machines import INVENTORIES, PASSPHRASE, VAULT, WEB1, WEB10, escape_pattern, kept, known, tree
 
 
@@ -103,6 +103,28 @@ def test_what_several_clients_call_alike_is_nobodys_to_prune(maintained: Maintai
         for host in ("web1", "web10"):
             (refused,) = run.failures(host)
             assert refused["error"] == "unsafe" and set(refused["contested_archives"]) == set(made) and "archive_name_format" in refused["msg"]
+
+
+def test_only_what_is_named_is_looked_after(maintained: Maintained) -> None:
+    with kept():
+        run = maintain(fleetbackup_repositories="ssh://borg@backup1/./web10").succeeded()
+        assert re.findall(r'"msg": "ssh://borg@backup1/\./(\w+): ', run.said) == ["web10"], run.said
+        run = maintain(fleetbackup_repositories=["ssh://borg@backup1/./web10", "ssh://borg@backup1/./web"])
+        assert run.rc != 0 and "no client of this run has ssh://borg@backup1/./web. Write" in " ".join(run.said.split()), run.said
+
+
+def test_nobody_is_given_a_neighbours_files_where_its_own_archives_are_gone(maintained: Maintained) -> None:
+    with kept():
+        WEB1.hide("shared", *[name for name in WEB1.archives("shared") if name.startswith("web1-")])
+        chosen = {"fleetbackup_host": "web1", "fleetbackup_repository": "shared", "fleetbackup_destination": "/srv/restored"}
+        run = play("restore", **chosen)
+        said = "is the repository of web10 (system), too, and no archive there is called as web1 calls its own. See"
+        assert run.rc != 0 and said in " ".join(run.said.split()), run.said
+        assert WEB1.host.run("test -e /srv/restored").rc == 1
+        # whoever says which gets it
+        (newest,) = WEB1.archives("shared")[-1:]
+        play("restore", **chosen, fleetbackup_archive=newest, fleetbackup_paths=["/srv/data"]).succeeded()
+        assert newest.startswith("web10-") and WEB1.output("ls /srv/restored; rm -r /srv/restored").strip() == "srv"
 
 
 @pytest.mark.parametrize("host", ["web1", "backup1"])

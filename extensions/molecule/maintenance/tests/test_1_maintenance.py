@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import History, Maintained
-from controller import maintain, module, play, play
+from controller import maintain, module, play
 from machines import INVENTORIES, PASSPHRASE, VAULT, WEB1, WEB10, escape_pattern, kept, known, tree
 
 

@@ -28,7 +28,12 @@ FORGOTTEN = {"fleetbackup_host": CLIENT, "forgotten": True}
 FROM_ONE = {**FORGOTTEN, "fleetbackup_repository": "too"}
 SERVER = f"{os.environ['LAB_NAME']}-backup1"
 FIXED = "\n".join(
-    ("mkdir -p /root/papers; echo mine >/root/papers/will; chmod 600 /root/papers/will", "echo '0 4 * * * root /bin/true' >/etc/cron.d/mine")
+    (
+        "mkdir -p /root/papers; echo mine >/root/papers/will; chmod 600 /root/papers/will",
+        "echo '0 4 * * * root /bin/true' >/etc/cron.d/mine",
+        # the archive has it before the accounts
+        "useradd --uid 4300 ada; echo >/etc/cron.d/ada; chown ada /etc/cron.d/ada",
+    )
 )
 
 
@@ -79,6 +84,8 @@ def client(before: Life) -> Machine:
     """The bare one."""
     machine = Machine(CLIENT, life="second")
     assert not any(machine.exists(path) for path in (*DATA, "/root/.ssh/fleetbackup_ed25519", "/etc/borgmatic.d", "/usr/bin/borg"))
+    # the same name has another number here
+    machine.output("useradd --uid 4999 ada")
     return machine
 
 
@@ -107,6 +114,7 @@ def test_then_it_is_what_it_was(client: Machine, before: Life) -> None:
     assert (after.data, after.archives["too"], after.ids["too"]) == (before.data, before.archives["too"], before.ids["too"])
     assert after.key != before.key and not client.exists(BEGUN) and client.enabled() == set(TIMERS)
     assert client.output("cat /etc/cron.d/mine") == "0 4 * * * root /bin/true"
+    assert client.output("stat --format='%u %U' /etc/cron.d/ada") == "4300 ada"
     # one key, and not beside it one that the archive had
     assert len(client.output("ls /root/.config/borg/keys").splitlines()) == 1
 

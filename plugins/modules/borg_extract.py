@@ -467,7 +467,8 @@ def _judge_damaged(module: AnsibleModule, archive: archives.Archive, plan: extra
         return damaged
     raise Failure(
         "integrity",
-        f"{what} They come back with these, and everything else as it was archived. Look for them in another archive or another repository; if they will do, say allow_damaged_files: true.",
+        f"{what} They come back with these, and everything else as it was archived. Look for them in another archive or another repository; if"
+        " they will do, say allow_damaged_files: true.",
         damaged_files=damaged[:SHOWN_PATHS],
     )
 

@@ -30,6 +30,7 @@ class FilterModule:
             "borg_server_settings": _telling(fleet.settings),
             "borgmatic_bundle": _telling(bundle),
             "borgmatic_claims": _telling(names.claims),
+            "borgmatic_locations": _telling(names.locations),
             "borgmatic_connected": _telling(fleet.connected),
             "borgmatic_destinations": _telling(destinations),
             "borgmatic_distrusted": _telling(maintenance.distrusted),

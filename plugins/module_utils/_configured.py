@@ -136,7 +136,8 @@ def _match(values: dict[str, Any]) -> Optional[str]:
     derived = re.sub(r"\{(now|utcnow|pid)([:%\w\.-]*)\}", "*", name_format) if name_format else _OWN_NAMES
     pattern = values["match_archives"] or derived
     for word, name in (("{hostname}", values["archive_hostname"]), ("{user}", values["archive_username"])):
-        pattern = pattern.replace(word, name or word)
+        # whether it counts depends on the Borg: 1.4.5 and newer
+        pattern = pattern.replace(word, "*" if name else word)
     try:
         return check_filter(pattern)
     except Failure:  # a regular expression, say

@@ -15,7 +15,7 @@ from typing import Any, Collection, Iterator, Mapping, NamedTuple, Optional, Seq
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._comparison import Comparison
-from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, exactly, printable
+from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, as_source, exactly, printable, read_contents
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
 from ansible_collections.fleetbackup.borg.plugins.module_utils._hard_links import HardLinks
 from ansible_collections.fleetbackup.borg.plugins.module_utils._interruption import NOTE, Begun, Note, changed_since, is_note
@@ -78,6 +78,20 @@ class Plan(NamedTuple):
     overwritten: Sequence[Entry] = ()
     kept: Sequence[Entry] = ()
     whole: bool = True
+
+
+def mark_damaged(borg: Borg, archive: Archive, entries: list[Entry]) -> list[Entry]:
+    """The entries, with the further names of damaged files as damaged: borg tells that of their first names alone.
+
+    :param entries: as they are listed.
+    """
+    sources = {entry.source for entry in entries if entry.kind == "h"}
+    if not sources:
+        return entries
+    damaged = {as_source(entry.path): entry.damaged for entry in entries}
+    if not sources <= damaged.keys():
+        damaged = {as_source(entry.path): entry.damaged for entry in read_contents(borg, archive.name)}
+    return [entry._replace(damaged=damaged.get(entry.source, False)) if entry.kind == "h" else entry for entry in entries]
 
 
 def strip(entries: Sequence[Entry], count: int) -> tuple[list[Entry], dict[str, str]]:

@@ -326,7 +326,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         patterns=wanted.patterns,
         hashes=parameters["compare"] == "content",
     )
-    entries, origins = extraction.strip(listed, wanted.strip_components)
+    entries, origins = extraction.strip(extraction.mark_damaged(borg, archive, listed), wanted.strip_components)
     destination = parameters["destination"]
     overwrite = parameters["overwrite"] or "changed"
     note = interruption.Note(destination, archive, wanted.choice)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from types import MappingProxyType
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible.errors import AnsibleError
@@ -52,7 +51,8 @@ class Claim(NamedTuple):
     """What one configuration of one client calls its archives in one repository.
 
     :ivar location: as the configuration has it.
-    :ivar server: the repository's host, by its name in the inventory where it has one.
+    :ivar server: the repository's host, by its name in the inventory where it has one; for a local repository the client itself.
+    :ivar account: whom it is on that host; empty: not said.
     :ivar path: where the repository is on it: absolute, or relative to an account's home.
     :ivar match_archives: the pattern.
     """
@@ -61,6 +61,7 @@ class Claim(NamedTuple):
     config: str
     location: str
     server: str
+    account: str
     path: str
     match_archives: str
 
@@ -95,6 +96,19 @@ def claims(names: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]
     return [claim._asdict() for claim in found]
 
 
+def locations(names: Sequence[str], host_variables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where the repositories of some hosts are, as their configurations have them. What nobody can read of a host tells nothing.
+
+    :param host_variables: the variables of every host of the inventory.
+    """
+    found: list[str] = []
+    for name in names:
+        with contextlib.suppress(Failure, AnsibleError, AttributeError, TypeError, ValueError):
+            configs = [entry for entry in host_variables[name].get("borgmatic_configs") or () if entry.get("config")]
+            found += [record.location for record in plan.repositories(configs)]
+    return list(dict.fromkeys(found))
+
+
 def foreign(all_claims: Sequence[Mapping[str, Any]], client: str, config: str, location: str) -> list[str]:
     """The patterns of the archives in a repository that are not this configuration's, but another's or another client's."""
     known = [Claim(**claim) for claim in all_claims]
@@ -117,7 +131,7 @@ def made_by(said: Mapping[str, Any], name: str, user: str) -> str:
     :param name: the client's, in the inventory.
     :param user: whom its backups run as.
     """
-    return _made_by(said, _values(name, user, said))
+    return _made_by(said, _values(name, user))
 
 
 def own(said: Mapping[str, Any], name: str, user: str) -> str:
@@ -127,14 +141,17 @@ def own(said: Mapping[str, Any], name: str, user: str) -> str:
     :param name: the client's, in the inventory.
     :param user: whom its backups run as.
     """
-    return _own(said, _values(name, user, said))
+    return _own(said, _values(name, user))
 
 
 def own_in_words(said: Mapping[str, Any]) -> str:
-    """The same for the client itself: with borg's words for its names, whatever it calls itself."""
+    """The same for the client itself: with borg's words for its names, whatever it calls itself.
+
+    Whether `archive_hostname` counts depends on its borg. Source: borgmatic 2.1.10, `borgmatic/config/schema.yaml`: 1.4.5 and newer.
+    """
     words = {word: f"{{{word}}}" for word in _values("", "")}
-    changed = {"hostname": said.get("archive_hostname"), "user": said.get("archive_username")}
-    return _own(said, {**words, **{word: str(name) for word, name in changed.items() if name}})
+    unsure = {"hostname": "archive_hostname", "user": "archive_username"}
+    return _own(said, {**words, **{word: "*" for word, option in unsure.items() if said.get(option)}})
 
 
 def claimants(
@@ -145,19 +162,26 @@ def claimants(
     others: Sequence[str] = (),
     archive: str = "",
 ) -> list[str]:
-    """Who else has archives in a repository: other configurations of its client, and other clients.
+    """Who else has archives in a repository: other configurations of its client, and other clients. Configurations of the same data are one, as
+    where bundles of different times hold it.
 
-    :param source: the repository, with its ``config`` and ``location``.
+    :param source: the repository, as :func:`_recovery.sources` gives it.
     :param configs: those of its client.
     :param host: the client's name in the inventory.
     :param host_variables: the variables of every host of the inventory.
-    :param others: further hosts to look at; what nobody can read of them tells nothing.
+    :param others: the hosts of the inventory; what nobody can read of them tells nothing.
     :param archive: only those who would give an archive this name; empty: whatever they call theirs.
     """
     variables: Mapping[str, Any] = host_variables[host] if host in host_variables else {}
     user, known = variables.get("borgmatic_user") or "root", variables.get("borgmatic_servers") or {}
-    found = [claim for entry in configs for claim in _claims(entry, host, user, known)]
+    data = {entry["name"]: entry["config"].get("source_directories") for entry in configs}
+    same = {name for name, paths in data.items() if paths and paths == data[source["config"]]} - {source["config"]}
+    alone = [entry for entry in configs if entry["name"] not in same]
+    found = [claim for entry in alone for claim in _claims(entry, host, user, known)]
     mine = [claim for claim in found if (claim.config, claim.location) == (source["config"], source["location"])]
+    if archive and is_certain(source["own_archives"], host):
+        # to look at each host of a large fleet takes its time
+        others = [name for name in others if name.partition(".")[0] == host.partition(".")[0]]
     for name in others:
         if name != host:
             with contextlib.suppress(Failure):
@@ -167,7 +191,8 @@ def claimants(
             f"{claim.client} ({claim.config})"
             for claim in found
             for own_claim in mine
-            if claim.shares(own_claim) and (claim.client, claim.config) != (host, source["config"])
+            if claim.shares(own_claim) and (claim.account == own_claim.account or claim.path.startswith("/"))
+            and (claim.client, claim.config) != (host, source["config"])
             and (not archive or matches(archive, claim.match_archives))
         }
     )
@@ -200,7 +225,7 @@ def _made_by(said: Mapping[str, Any], values: Mapping[str, str]) -> str:
 
 
 def _fixed(text: str, values: Mapping[str, str]) -> str:
-    return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: escape_pattern(values[match.group(1)]), text)
+    return re.sub(rf"\{{({'|'.join(values)})\}}", lambda match: values[match.group(1)], text)
 
 
 def _claims(entry: Mapping[str, Any], name: str, user: str, servers: Mapping[str, Any]) -> list[Claim]:
@@ -212,20 +237,22 @@ def _claims(entry: Mapping[str, Any], name: str, user: str, servers: Mapping[str
             continue
         location = plan.location_of(document, position)
         address = Location.parse(fixed(location, name, user))
-        host = str(address.host).strip("[]")
+        host = str(address.host or name).strip("[]")
         server = (servers.get(host) or {}).get("inventory_name") or host
-        found.append(Claim(name, str(entry.get("name")), location, server, path_on_server(address.path), made_by(said, name, user)))
+        place = (location, server, address.user or "", path_on_server(address.path))
+        found.append(Claim(name, str(entry.get("name")), *place, made_by(said, name, user)))
     return found
 
 
-def _values(name: str, user: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
-    """:param said: a document, which may have archives called as if somebody else made them."""
-    return {
-        "hostname": str(said.get("archive_hostname") or name.partition(".")[0]),
+def _values(name: str, user: str) -> dict[str, str]:
+    """Patterns for what borg's words stand for."""
+    values = {
+        "hostname": name.partition(".")[0],
         "fqdn": name,
         "reverse-fqdn": ".".join(reversed(name.split("."))),
-        "user": str(said.get("archive_username") or user),
+        "user": user,
     }
+    return {word: escape_pattern(value) for word, value in values.items()}
 
 
 def _pattern(name_format: str, values: Mapping[str, str]) -> str:
@@ -237,7 +264,7 @@ def _pattern(name_format: str, values: Mapping[str, str]) -> str:
         if placeholder in ("now", "utcnow"):
             parts.append(_time_pattern(time or _TIME_FORMAT))
         else:
-            parts.append(escape_pattern(values[placeholder]) if placeholder in values else "*")
+            parts.append(values.get(placeholder, "*"))
     return "".join([*parts, escape_pattern(name_format[end:])])
 
 

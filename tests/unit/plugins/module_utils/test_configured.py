@@ -19,8 +19,8 @@ VALUES = dict.fromkeys((*NAMES, "borg_key_file", "working_directory", "match_arc
     ("said", "pattern"),
     [
         ({}, "{hostname}-????-??-??T??:??:??.??????"),
-        ({"archive_hostname": "cluster"}, "cluster-????-??-??T??:??:??.??????"),
-        ({"archive_name_format": "{user}-{now}", "archive_username": "me"}, "me-*"),
+        ({"archive_hostname": "cluster"}, "*-????-??-??T??:??:??.??????"),
+        ({"archive_name_format": "{user}-{now}", "archive_username": "me"}, "*-*"),
         ({"archive_name_format": "{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}"}, "{hostname}-*"),
         ({"archive_name_format": "web1-{utcnow}-{pid}"}, "web1-*-*"),
         ({"archive_name_format": "x-{now}", "match_archives": "sh:web1-*"}, "web1-*"),

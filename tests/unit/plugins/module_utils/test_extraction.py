@@ -568,6 +568,16 @@ def test_a_note_goes_where_nothing_was_extracted_and_nothing_else_was_interrupte
     assert note.exists() == stays
 
 
+def test_further_names_of_damaged_files_are_damaged(monkeypatch):
+    first, second, other = (ARCHIVE[1]._replace(path=path, damaged=path == "first") for path in ("first", "second", "other"))
+    second, other = second._replace(mode="hrw-r--r--", source="first"), other._replace(mode="hrw-r--r--", source="whole")
+    monkeypatch.setattr(_extraction, "read_contents", lambda *_: [first, first._replace(path="whole", damaged=False)])
+    borg = Borg(Location.parse("/srv/x"))
+    assert [entry.damaged for entry in _extraction.mark_damaged(borg, NEWEST, [first, second])] == [True, True]
+    assert [entry.damaged for entry in _extraction.mark_damaged(borg, NEWEST, [second, other])] == [True, False]
+    assert _extraction.mark_damaged(None, NEWEST, [first]) == [first]
+
+
 @pytest.mark.parametrize("error", [Failure("locked", "Another borg works on it."), OSError("no space")])
 def test_a_note_goes_too_where_it_has_itself_changed_what_is_restored(extracted, tmp_path, error):
     def work():

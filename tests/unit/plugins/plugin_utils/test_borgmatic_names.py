@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import matches
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
-from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claimants, claims, foreign, made_by, own
+from ansible_collections.fleetbackup.borg.plugins.plugin_utils._borgmatic_names import claimants, claims, foreign, locations, made_by, own_in_words
 
 SHARED = "ssh://borg@backup1/./shared"
 SECRET = "correct CANARY horse"
@@ -48,10 +48,10 @@ def test_a_configuration_makes_these_names_and_no_neighbours(name_format, own, n
     assert not [name for name in neighbours if matches(name, pattern)]
 
 
-def test_what_borgmatic_has_archives_called_as_counts():
+def test_what_borgmatic_has_archives_called_as_may_count_on_the_client():
     said = {"archive_hostname": "cluster", "archive_username": "ada"}
-    assert made_by({**said, "archive_name_format": "{hostname}-{user}-{fqdn}-{now:%y}"}, "www1", "root") == "cluster-ada-www1-[0-9][0-9]"
-    assert own({**said, "match_archives": "{hostname}-*"}, "www1", "root") == "cluster-*"
+    assert own_in_words({**said, "archive_name_format": "{hostname}-{user}-{fqdn}-{now:%y}"}) == "*-*-{fqdn}-[0-9][0-9]"
+    assert own_in_words({"match_archives": "{hostname}-*"}) == "{hostname}-*"
 
 
 @pytest.mark.parametrize("directive", DIRECTIVES)
@@ -140,8 +140,9 @@ def test_one_whose_configurations_are_none_is_named(wrong):
 
 
 class TestClaimants:
-    SOURCE = {"config": "system", "location": SHARED}
-    HOME = entry(name="home", archive_name_format="{hostname}-home-{now}")
+    OWN = made("{hostname}-{now:%Y-%m-%dT%H:%M:%S.%f}")
+    SOURCE = {"config": "system", "location": SHARED, "own_archives": OWN}
+    HOME = entry(name="home", archive_name_format="{hostname}-home-{now}", source_directories=["/home"])
     HOSTS = {
         "web1": client(entry(), HOME),
         "web2": client(entry()),
@@ -159,9 +160,29 @@ class TestClaimants:
 
     def test_of_an_archive_only_those_who_would_call_it_so(self):
         assert self.found(archive="web1-2026-11-20T02:00:00.000001") == []
-        alike = [entry(), entry(name="more")]
+        alike = [entry(), entry(name="more", source_directories=["/srv"])]
         assert self.found(alike, archive="web1-2026-11-20T02:00:00.000001") == ["web1 (more)"]
-        assert self.found(others=["web2"], archive="web2-2026-11-20T02:00:00.000001") == ["web2 (system)"]
+
+    def test_where_others_may_match_all_are_looked_at(self):
+        theirs = "web1-db-2026-11-20T02:00:00.000001"
+        hosts = {**self.HOSTS, "web1-db": client(entry())}
+        wide = {**self.SOURCE, "own_archives": "sh:web1-*"}
+        assert claimants(wide, [entry()], "web1", hosts, list(hosts), theirs) == ["web1-db (system)"]
+        assert claimants(wide, [entry()], "web1", hosts, list(hosts), "web1-2026-11-20T02:00:00.000001") == []
+
+    def test_the_same_name_of_another_domain_is_looked_at(self):
+        hosts = {"web1.example.org": client(entry()), "web1.example.net": client(entry()), "web2": Untold()}
+        found = claimants(self.SOURCE, [entry()], "web1.example.org", hosts, list(hosts), "web1-2026-11-20T02:00:00.000001")
+        assert found == ["web1.example.net (system)"]
+
+    def test_bundles_of_different_times_do_not_contest_each_other(self):
+        later = entry(name="system-2", repositories=[{"path": SHARED}], keep_daily=9)
+        assert self.found([entry(), later], archive="web1-2026-11-20T02:00:00.000001") == []
+
+    @pytest.mark.parametrize("places", [("/mnt/usb", "/mnt/usb"), ("ssh://web1@backup1/./repo", "ssh://web2@backup1/./repo")])
+    def test_what_only_looks_alike_is_not_shared(self, places):
+        hosts = {"web1": client(entry(places[0])), "web2": client(entry(places[1]))}
+        assert claimants({**self.SOURCE, "location": places[0]}, [entry(places[0])], "web1", hosts, list(hosts)) == []
 
     def test_a_client_that_is_gone_has_none_of_its_own_words(self):
         assert claimants(self.SOURCE, [entry()], "lost", self.HOSTS, others=["web2"]) == ["web2 (system)"]
@@ -169,3 +190,15 @@ class TestClaimants:
     def test_a_repository_of_its_own_is_nobody_elses(self):
         own = entry("ssh://borg@backup1/./web1")
         assert claimants({**self.SOURCE, "location": "ssh://borg@backup1/./web1"}, [own], "web1", self.HOSTS, others=list(self.HOSTS)) == []
+
+
+def test_the_locations_of_those_who_can_be_read():
+    hosts = {
+        "web1": client(entry(), entry("/mnt/usb", "home")),
+        "web2": client(entry(), {"name": "leaving"}),
+        "web3": Untold(),
+        "web4": {"borgmatic_configs": [7]},
+        "web5": client({"name": "broken", "config": {"repositories": 7}}),
+        "vault": {},
+    }
+    assert locations([*hosts], hosts) == [SHARED, "/mnt/usb"]

@@ -169,7 +169,7 @@ def claimants(
     :param configs: those of its client.
     :param host: the client's name in the inventory.
     :param host_variables: the variables of every host of the inventory.
-    :param others: the hosts of the inventory; what nobody can read of them tells nothing.
+    :param others: the other clients; what nobody can read of them tells nothing.
     :param archive: only those who would give an archive this name; empty: whatever they call theirs.
     """
     variables: Mapping[str, Any] = host_variables[host] if host in host_variables else {}

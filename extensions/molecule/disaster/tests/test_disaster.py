@@ -62,6 +62,8 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Life:
     client = Machine(CLIENT)
     client.output(FIXED)
     client.back_up()
+    # Borg tells when an archive was begun in whole seconds, and a backup to both may take less than one
+    client.output("sleep 1.1; borgmatic --config /etc/borgmatic.d/system.yaml create --repository too")
     life = state_of(client)
     client.output(
         "printf 'BORG_KEY %s\\n%s\\n' " + life.ids["backup1"] + " $(head -c 300 /dev/urandom | base64 -w 0) >/tmp/garbage;"

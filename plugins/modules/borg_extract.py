@@ -262,17 +262,16 @@ assumed:
   sample: false
 """
 
-import datetime
 import os
 import re
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetbackup.borg.plugins.module_utils import _archives as archives
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _extraction as extraction
 from ansible_collections.fleetbackup.borg.plugins.module_utils import _interruption as interruption
-from ansible_collections.fleetbackup.borg.plugins.module_utils import _repository as repositories
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archive_choice import Choice
+from ansible_collections.fleetbackup.borg.plugins.module_utils._archives import Archive
 from ansible_collections.fleetbackup.borg.plugins.module_utils._arguments import borg_from, run_borg_module
 from ansible_collections.fleetbackup.borg.plugins.module_utils._contents import Entry, printable, read_contents
 from ansible_collections.fleetbackup.borg.plugins.module_utils._errors import Failure
@@ -307,9 +306,10 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     """Bring the files to the destination; the module's result."""
     parameters = module.params
     _check(parameters)
+    choice = Choice.parse(parameters["archive"], parameters["match_archives"], parameters["before"])
     borg = borg_from(parameters)
     try:
-        archive = _archive(borg, parameters)
+        archive = choice.find(borg)
     except Failure as failure:
         # nobody makes an archive of the past
         made = failure.error == "archive_absent" and parameters["before"] is None
@@ -367,40 +367,6 @@ def _check(parameters: dict[str, Any]) -> None:
             )
     if parameters["strip_components"] < 0:
         raise Failure("invalid_argument", f"strip_components: {parameters['strip_components']} is negative; for example 1.")
-    if parameters["archive"] != "latest":
-        archives.check_name(parameters["archive"], "archive")
-        for name in ("match_archives", "before"):
-            if parameters[name] is not None:
-                raise Failure("invalid_argument", f"{name}: goes with archive: latest only; leave one of them out.")
-
-
-def _archive(borg: Borg, parameters: dict[str, Any]) -> archives.Archive:
-    name, match, before = parameters["archive"], parameters["match_archives"], parameters["before"]
-    moment = None if before is None else _moment(before)
-    if name == "latest":
-        options = ["--last=1"] if moment is None else []
-        options += [f"--glob-archives={archives.check_filter(match)}"] if match is not None else []
-    else:
-        options = [f"--glob-archives={archives.escape_pattern(name)}"]
-    found = [each for each in repositories.describe(borg, *options).archives if moment is None or each.time < moment]
-    if not found:
-        what = f"archive {name!r}" if name != "latest" else f"archive that matches {match!r}" if match else "archive"
-        age = f" from before {before}" if before is not None else ""
-        raise Failure(
-            "archive_absent", f"{borg.repository} holds no {what}{age}. List what there is with borg_archive_info."
-        )
-    return found[-1]
-
-
-def _moment(text: str) -> datetime.datetime:
-    # before Python 3.11 the letter is not understood
-    try:
-        moment = datetime.datetime.fromisoformat(re.sub(r"[Zz]\Z", "+00:00", text.strip()))
-    except ValueError as error:
-        raise Failure(
-            "invalid_argument", f"before: {text!r} is no time; for example '2026-11-20' or '2026-11-20T03:00:00+01:00'."
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=archives.UTC)
 
 
 def _check_displaced(destination: str, foreign: Sequence[Entry]) -> None:
@@ -435,7 +401,7 @@ def _first(paths: Sequence[str]) -> str:
 def _extract(
     module: AnsibleModule,
     borg: Borg,
-    archive: archives.Archive,
+    archive: Archive,
     plan: extraction.Plan,
     wanted: extraction.Wanted,
     origins: Mapping[str, str],
@@ -451,7 +417,7 @@ def _extract(
         interruption.Note(destination, archive, wanted.choice).remove()
 
 
-def _judge_damaged(module: AnsibleModule, archive: archives.Archive, plan: extraction.Plan) -> list[str]:
+def _judge_damaged(module: AnsibleModule, archive: Archive, plan: extraction.Plan) -> list[str]:
     """Fail or warn where files hold zeros instead of what was archived, however completely they were restored.
 
     :returns: the paths of those that will do.
@@ -507,7 +473,7 @@ def _assumed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result(
-    parameters: dict[str, Any], archive: archives.Archive, plan: extraction.Plan, *, changed: bool, damaged: Sequence[str]
+    parameters: dict[str, Any], archive: Archive, plan: extraction.Plan, *, changed: bool, damaged: Sequence[str]
 ) -> dict[str, Any]:
     lists = (plan.outstanding, plan.overwritten, plan.kept)
     paths, overwritten, kept = ([printable(entry.path) for entry in entries[:SHOWN_PATHS]] for entries in lists)
